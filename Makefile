@@ -1,0 +1,54 @@
+PYTHON ?= python3
+PYTEST_FLAGS ?= -n 2 --dist loadfile
+BIN := .venv/bin
+COMPILE := pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --allow-unsafe \
+	--strip-extras --no-header --no-annotate
+
+.PHONY: help packages venv demo test quick lint lab lock clean
+.NOTPARALLEL:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+packages: ## install the Debian packages that are missing (needs root only then)
+	@PYTHON="$(PYTHON)" sh tools/install-packages
+
+venv: .venv/.project ## build .venv, again whenever the pinned requirements change
+
+demo: packages venv ## show a whole backup and restore against real servers
+	$(BIN)/python -m tests.demo
+
+test: packages venv lab lint ## everything: lint and all tests, against real servers
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+quick: venv lint ## lint and the unit tests
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/unit
+
+lint: venv ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+lab: venv ## build the real MySQL server the tests use (kept between runs)
+	$(BIN)/python -m tests.lab.mysql
+
+lock: ## renew the pinned requirements (needs pip-compile, of pip-tools)
+	$(COMPILE) --upgrade --output-file requirements.txt pyproject.toml
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' | \
+	    $(COMPILE) --upgrade --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml -
+
+clean: ## remove everything that was built here
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.packages: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "error: $(PYTHON) is not Python 3.11 or newer" >&2; \
+	    echo "hint: name one that is:  make venv PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv/.project: .venv/.packages pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

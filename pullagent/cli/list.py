@@ -1,0 +1,90 @@
+"""`pullagent list`: what is in the store."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from pullagent.cli import ui
+from pullagent.errors import NoSuchSnapshot
+from pullagent.model import Snapshot, rfc3339
+from pullagent.store import Store
+
+_WIDE = 110
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(name="list")(list_snapshots)
+
+
+def list_snapshots(
+    context: typer.Context,
+    target: Annotated[
+        str | None, typer.Argument(metavar="[HOST[/SOURCE]]", help="Only of this host or source.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """List the snapshots in the store, newest first."""
+    config = ui.config_of(context)
+    host, _, source = (target or "").partition("/")
+    found = Store(config.store).snapshots(host or None, source or None)
+    if target and not found:
+        config.select([target])
+    days = config.retention.days
+    if as_json:
+        ui.print_json(snapshots=[_as_json(s, days) for s in found])
+    elif found:
+        _render(found, days, datetime.now(UTC))
+    else:
+        raise NoSuchSnapshot(
+            f"there are no snapshots{f' of {target}' if target else ''} in {config.store}", "pullagent run makes them"
+        )
+
+
+def _render(found: list[Snapshot], days: int, now: datetime) -> None:
+    columns = ["Snapshot", "Taken (UTC)", "Age", "Plain", "Stored", "Took", "State", "Goes"]
+    rows = [
+        [
+            str(s.ref),
+            s.taken.strftime("%Y-%m-%d %H:%M"),
+            ui.span(now - s.taken),
+            ui.size(s.plain_bytes),
+            ui.size(s.stored_bytes),
+            ui.duration(s.took_s),
+            s.state + (" · pinned" if s.pinned else ""),
+            _goes(s, days, now),
+        ]
+        for s in found
+    ]
+    if ui.out.is_terminal and ui.out.width < _WIDE:
+        # the reference says when it was taken; age, size and state matter more in a narrow window
+        keep = (0, 2, 4, 6)
+        columns, rows = [columns[i] for i in keep], [[row[i] for i in keep] for row in rows]
+    ui.table(columns, rows, right=("Age", "Plain", "Stored", "Took"))
+
+
+def _goes(snapshot: Snapshot, days: int, now: datetime) -> str:
+    expires = snapshot.expires(days)
+    if expires is None:
+        return "pinned"
+    return f"in {ui.span(expires - now)}" if expires - now > timedelta() else "due"
+
+
+def _as_json(snapshot: Snapshot, days: int) -> dict[str, Any]:
+    expires = snapshot.expires(days)
+    return {
+        "ref": str(snapshot.ref),
+        "host": snapshot.ref.name.host,
+        "source": snapshot.ref.name.source,
+        "id": snapshot.ref.id,
+        "kind": snapshot.manifest.kind if snapshot.manifest else None,
+        "taken": rfc3339(snapshot.taken),
+        "state": snapshot.state,
+        "pinned": snapshot.pinned,
+        "plain_bytes": snapshot.plain_bytes,
+        "stored_bytes": snapshot.stored_bytes,
+        "took_s": snapshot.took_s,
+        "verified": None,
+        "expires": rfc3339(expires) if expires else None,
+    }

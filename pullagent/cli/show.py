@@ -1,0 +1,63 @@
+"""`pullagent show`: one snapshot in full."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from pullagent import manifest as manifests
+from pullagent.cli import ui
+from pullagent.model import Snapshot, rfc3339
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(show)
+
+
+def show(
+    context: typer.Context,
+    ref: Annotated[str, typer.Argument(metavar="REF", help="HOST/SOURCE@ID, @latest or a prefix.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show one snapshot: what it is, its files, where it lies."""
+    _, snapshot = ui.find(ui.config_of(context), ref)
+    if as_json:
+        manifest = json.loads(manifests.dump(snapshot.manifest)) if snapshot.manifest else None
+        ui.print_json(
+            ref=str(snapshot.ref),
+            state=snapshot.state,
+            pinned=snapshot.pinned,
+            path=str(snapshot.path),
+            manifest=manifest,
+        )
+    else:
+        _render(snapshot)
+
+
+def _render(snapshot: Snapshot) -> None:
+    facts = {"snapshot": str(snapshot.ref), "state": snapshot.state + (" · pinned" if snapshot.pinned else "")}
+    if snapshot.problem:
+        facts["problem"] = snapshot.problem
+    manifest = snapshot.manifest
+    if manifest is not None:
+        facts |= {
+            "kind": manifest.kind,
+            "taken": f"{rfc3339(manifest.taken)}, in {ui.duration(snapshot.took_s)}",
+            "server": f"{manifest.server.kind or '?'} {manifest.server.version or '?'}",
+            "tools": ", ".join(manifest.tools.values()),
+            "recipients": "\n            ".join(manifest.recipients),
+        }
+    facts["path"] = str(snapshot.path)
+    for name, value in facts.items():
+        ui.say(f"{name + ':':12}{value}")
+    if manifest is None:
+        return
+    for warning in manifest.warnings:
+        ui.say(f"{'warning:':12}{warning}")
+    ui.say()
+    rows = [
+        (a.name, ui.size(a.plain_bytes), ui.size(a.stored_bytes), a.stored_sha256[:16] + "…")
+        for a in manifest.artifacts
+    ]
+    ui.table(("Artifact", "Plain", "Stored", "SHA-256 of the stored file"), rows, right=("Plain", "Stored"))

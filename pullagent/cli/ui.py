@@ -1,0 +1,220 @@
+"""What the verbs share: where text goes, how errors, tables, sizes and times look, progress, and the ledger's line."""
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pullagent import config as configs
+from pullagent.config import Config
+from pullagent.errors import ConfigError, PullAgentError, StoreError, UsageError
+from pullagent.ledger import Ledger
+from pullagent.model import Observer, RefQuery, Snapshot, SourceName
+from pullagent.seal import Identity
+from pullagent.sources import KINDS
+from pullagent.store import Store
+
+CONFIG_PLACES = (Path("/etc/pullagent/hosts.toml"), Path("hosts.toml"))
+# what a terminal would obey, or show in another order than it stands
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+out = Console(highlight=False, markup=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: handled like Ctrl-C, but ends with 143."""
+
+
+def stop_on_sigterm() -> None:
+    """Turn SIGTERM into an exception in the main thread."""
+
+    def terminate(_: int, __: FrameType | None) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+
+
+def clean(text: str) -> str:
+    """`text` with every character that could steer a terminal shown as its escape."""
+    return _UNSAFE.sub(lambda m: repr(m[0])[1:-1], text)
+
+
+def say(text: str = "") -> None:
+    """One line on standard output."""
+    out.print(Text(clean(text)))
+
+
+def tell(text: str) -> None:
+    """One line on standard error, for what goes along with the result."""
+    err.print(Text(clean(text)))
+
+
+def fail(error: PullAgentError) -> None:
+    """`error:` and `hint:` on standard error."""
+    for number, line in enumerate(error.message.splitlines() or [""]):
+        err.print(Text.assemble(("error: ", "bold red") if not number else "       ", clean(line)))
+    for line in error.hint.splitlines():
+        err.print(Text.assemble(("hint: ", "bold cyan"), clean(line)))
+
+
+def print_json(**fields: Any) -> None:
+    """One JSON object with the format's number."""
+    sys.stdout.write(json.dumps({"format": 1} | fields, indent=2, ensure_ascii=True) + "\n")
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
+    """A table on a terminal; else aligned plain lines, never cut. The first column is never cut or wrapped."""
+    if not out.is_terminal:
+        widths = [max(len(clean(r[i])) for r in [columns, *rows]) for i in range(len(columns))]
+        for row in [columns, *rows]:
+            sys.stdout.write(
+                "  ".join(clean(cell).ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() + "\n"
+            )
+        return
+    view = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for number, column in enumerate(columns):
+        view.add_column(column, justify="right" if column in right else "left", no_wrap=number == 0 or column in right)
+    for row in rows:
+        view.add_row(*(Text(clean(cell), style=_style(cell)) for cell in row))
+    out.print(view, soft_wrap=False)
+
+
+def _style(cell: str) -> str:
+    if cell.startswith("good") or cell in ("stored", "yes"):
+        return "green"
+    if cell.startswith(("damaged", "failed", "NO")):
+        return "bold red"
+    return "yellow" if cell.startswith("shrunk") else ""
+
+
+def size(count: int | None) -> str:
+    """Bytes in decimal units, about three digits."""
+    if count is None:
+        return "?"
+    value, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 999.5 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.3g} {unit}"
+
+
+def duration(seconds: float | None) -> str:
+    """A span of time in the one or two units that matter."""
+    if seconds is None:
+        return "?"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h" if whole < 48 * 3600 else f"{whole // 86400} d"
+
+
+def span(delta: timedelta) -> str:
+    """How long ago, or until, in one unit."""
+    seconds = delta.total_seconds()
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def load_config(path: Path | None) -> Config:
+    """hosts.toml from --config, PULLAGENT_CONFIG, /etc/pullagent or here."""
+    if path is None and os.environ.get("PULLAGENT_CONFIG"):
+        path = Path(os.environ["PULLAGENT_CONFIG"])
+    if path is None:
+        path = next((place for place in CONFIG_PLACES if place.exists()), None)
+    if path is None:
+        places = " nor ".join(str(place) for place in CONFIG_PLACES)
+        raise ConfigError(f"there is no hosts.toml: neither {places}", "give --config FILE, or set PULLAGENT_CONFIG")
+    return configs.load(path, KINDS)
+
+
+def config_of(context: typer.Context) -> Config:
+    """The configuration that the global options name."""
+    return load_config(context.find_root().params.get("config"))
+
+
+def find(config: Config, reference: str) -> tuple[Store, Snapshot]:
+    """The store, and the snapshot that a reference means."""
+    store = Store(config.store)
+    return store, store.resolve(RefQuery.parse(reference))
+
+
+def read_identity(source: Path) -> Identity:
+    """The identity from a file, or from standard input for `-`."""
+    return Identity(sys.stdin.buffer.read()) if str(source) == "-" else Identity.read(source)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on the terminal; UsageError without one unless `yes`."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("this needs a confirmation, and there is no terminal to ask on", "add --yes")
+    tell(question)
+    if err.input("type yes to go on: ").strip().lower() != "yes":
+        raise UsageError("not confirmed; nothing was done")
+
+
+@contextmanager
+def recorded(
+    config: Config, event: str, name: SourceName | None = None, ref: str | None = None, host: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """Write the verb's line into the ledger when it ends, however it ends. What is put into the dict is its detail;
+    its key `exit_code` is taken as the verb's.
+    """
+    begun, detail, code = time.monotonic(), dict[str, Any](), 1
+    try:
+        yield detail
+        code = detail.pop("exit_code", 0)
+    except PullAgentError as error:
+        code = error.exit_code
+        detail["error"] = error.message
+        raise
+    except KeyboardInterrupt as error:
+        code = 143 if isinstance(error, Terminated) else 130
+        raise
+    finally:
+        try:
+            store = Store(config.store)
+            store.prepare()
+            Ledger(store.ledger_path).append(
+                event,
+                ok=code == 0,
+                exit_code=code,
+                took_s=time.monotonic() - begun,
+                host=name.host if name else host,
+                source=name.source if name else None,
+                ref=ref,
+                detail=detail,
+            )
+        except StoreError as error:
+            tell(f"warning: this was not written to the ledger: {error.message}")
+
+
+def progress(*, quiet: bool = False) -> "AbstractContextManager[Observer]":
+    """Bars on a terminal, plain lines elsewhere; nothing when `quiet`."""
+    if quiet:
+        return nullcontext(Observer())
+    from pullagent.cli.progress import Bars, Lines
+
+    return Bars(err) if err.is_terminal else Lines()

@@ -1,0 +1,372 @@
+"""hosts.toml -> frozen Config. Every error names file, table, key, what was found and what to write."""
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from pullagent.errors import ConfigError
+from pullagent.model import NAME_PATTERN, Address, SourceName, is_safe_name
+
+STRICT = ConfigDict(extra="forbid")
+
+
+def _recipient(text: str) -> str:
+    if "AGE-SECRET-KEY-" in text.upper() or "PRIVATE KEY" in text.upper():
+        # never repeated in the message: it is a secret
+        raise ValueError("a secret key (not shown); write its public half: age-keygen -y FILE")
+    if not text.startswith(("age1", "ssh-ed25519 ", "ssh-rsa ")) or any(ord(c) < 32 for c in text):
+        raise ValueError("not a recipient; write a public key: age1…, ssh-ed25519 … or ssh-rsa …")
+    return text
+
+
+def _path(text: str) -> str:
+    if not text or "\0" in text:
+        raise ValueError("not a path")
+    return text
+
+
+Recipient = Annotated[str, AfterValidator(_recipient)]
+PathText = Annotated[str, AfterValidator(_path)]
+# pydantic would take "22", 22.0 and true for a number unless told to be strict
+Port = Annotated[int, Field(gt=0, lt=65536, strict=True)]
+Positive = Annotated[float, Field(gt=0, strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+@dataclass(frozen=True)
+class StoreTable:
+    """[store]: where snapshots lie."""
+
+    __pydantic_config__ = STRICT
+    path: PathText
+
+
+@dataclass(frozen=True)
+class EncryptionTable:
+    """[encryption]: the public keys that can open what is stored, here or in a file with one a line."""
+
+    __pydantic_config__ = STRICT
+    recipients: tuple[Recipient, ...] = ()
+    recipients_file: PathText | None = None
+
+
+@dataclass(frozen=True)
+class CompressionTable:
+    """[compression]: the zstd level. Above 9 the compressor needs more memory than a stream may take."""
+
+    __pydantic_config__ = STRICT
+    level: Annotated[int, Field(ge=1, le=9, strict=True)] = 3
+
+
+@dataclass(frozen=True)
+class RetentionTable:
+    """[retention]: days until a snapshot goes, and how many good ones of each source always stay."""
+
+    __pydantic_config__ = STRICT
+    days: Annotated[int, Field(ge=1, strict=True)] = 14
+    keep_at_least: Annotated[int, Field(ge=1, strict=True)] = 3
+
+
+@dataclass(frozen=True)
+class ObjectivesTable:
+    """[objectives]: how old the newest backup may get, and how long a restore may take."""
+
+    __pydantic_config__ = STRICT
+    rpo_hours: Positive = 24
+    rto_minutes: Positive = 60
+
+
+@dataclass(frozen=True)
+class SshTable:
+    """[ssh]: the pull key, the pinned host keys, and the limits of a connection, in seconds."""
+
+    __pydantic_config__ = STRICT
+    identity_file: PathText = "/etc/pullagent/id_ed25519"
+    known_hosts: PathText = "/etc/pullagent/known_hosts"
+    connect_timeout_s: Positive = 10
+    stall_s: Positive = 300
+    total_s: Positive = 12 * 3600
+
+
+@dataclass(frozen=True)
+class HostTable:
+    """[hosts.NAME]: where and as whom to log in; `gateway` is a jump host, [USER@]HOST[:PORT] or a host's name."""
+
+    __pydantic_config__ = STRICT
+    user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
+    address: str | None = None
+    port: Port = 22
+    gateway: str | None = None
+    identity_file: PathText | None = None
+
+
+TABLES: dict[str, type] = {
+    "store": StoreTable,
+    "encryption": EncryptionTable,
+    "compression": CompressionTable,
+    "retention": RetentionTable,
+    "objectives": ObjectivesTable,
+    "ssh": SshTable,
+}
+
+
+@dataclass(frozen=True)
+class Host:
+    """A production host; `sources` by name, each a value of its kind's class."""
+
+    name: str
+    address: str
+    port: int
+    user: str
+    gateway: Address | None
+    identity_file: Path
+    sources: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Config:
+    """hosts.toml as the program uses it: paths absolute, every host and source checked."""
+
+    path: Path
+    text: bytes
+    store: Path
+    encryption: EncryptionTable
+    compression: CompressionTable
+    retention: RetentionTable
+    objectives: ObjectivesTable
+    ssh: SshTable
+    identity_file: Path
+    known_hosts: Path
+    hosts: Mapping[str, Host]
+
+    def recipients(self) -> tuple[str, ...]:
+        """The public keys to encrypt to, from both places, in order. ConfigError when the file is unreadable or wrong."""
+        found = list(self.encryption.recipients)
+        if self.encryption.recipients_file is not None:
+            found += _recipients_in(self.path.parent / self.encryption.recipients_file, self.path)
+        return tuple(dict.fromkeys(found))
+
+    def source_names(self) -> list[SourceName]:
+        """Every source, in the order of the file."""
+        return [SourceName(host.name, source) for host in self.hosts.values() for source in host.sources]
+
+    def select(self, targets: list[str]) -> list[SourceName]:
+        """The sources that `HOST` and `HOST/SOURCE` arguments mean; all without any. ConfigError for unknown names."""
+        names = self.source_names()
+        if not targets:
+            return names
+        chosen: dict[SourceName, None] = {}
+        for target in targets:
+            matching = [n for n in names if target in (n.host, str(n))]
+            if not matching:
+                known = [*self.hosts, *map(str, names)]
+                raise ConfigError(f"{self.path}: there is no host or source {target!r}", _nearest(target, known))
+            chosen |= dict.fromkeys(matching)
+        return list(chosen)
+
+
+def load(path: Path, kinds: Mapping[str, type]) -> Config:
+    """Read hosts.toml; `kinds` maps each source kind to the frozen dataclass whose fields are its keys. ConfigError."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}", "give --config FILE, or set PULLAGENT_CONFIG") from error
+    try:
+        document = tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    _known_keys(path, "the top level", document, [*TABLES, "hosts"])
+    tables = {name: _build(path, f"[{name}]", kind, document.get(name, {})) for name, kind in TABLES.items()}
+    base = path.absolute().parent
+    encryption: EncryptionTable = tables["encryption"]
+    if not encryption.recipients and encryption.recipients_file is None:
+        raise ConfigError(
+            f"{path}: [encryption]: no recipients", 'write recipients = ["age1…"]; age-keygen makes a key'
+        )
+    identity_file = base / tables["ssh"].identity_file
+    hosts = _hosts(path, document.get("hosts", {}), kinds, base, identity_file)
+    config = Config(
+        path=path,
+        text=text,
+        store=base / tables["store"].path,
+        encryption=encryption,
+        compression=tables["compression"],
+        retention=tables["retention"],
+        objectives=tables["objectives"],
+        ssh=tables["ssh"],
+        identity_file=identity_file,
+        known_hosts=base / tables["ssh"].known_hosts,
+        hosts=hosts,
+    )
+    _refuse_twins(config)
+    return config
+
+
+def check_files(config: Config) -> None:
+    """Look at the files that hosts.toml names; ConfigError for the first that is missing or unreadable."""
+    config.recipients()
+    files = {"identity_file": config.identity_file} | {
+        f"hosts.{h.name}": h.identity_file for h in config.hosts.values()
+    }
+    for key, file in files.items():
+        if not file.is_file():
+            hint = f"make a key for pulling: ssh-keygen -t ed25519 -N '' -f {file}"
+            raise ConfigError(f"{config.path}: {key}: there is no file {file}", hint)
+    if not config.known_hosts.is_file():
+        hint = "pin the hosts' keys: " + "; ".join(f"pullagent trust {name}" for name in config.hosts)
+        raise ConfigError(f"{config.path}: [ssh]: known_hosts: there is no file {config.known_hosts}", hint)
+
+
+def schema(kinds: Mapping[str, type]) -> dict[str, Any]:
+    """The JSON schema of hosts.toml, for editors."""
+    sources = []
+    for kind, model in kinds.items():
+        table = TypeAdapter(model).json_schema()
+        table["properties"] = {"kind": {"const": kind}} | table["properties"]
+        table["required"] = ["kind", *table.get("required", [])]
+        sources.append(table)
+    host = TypeAdapter(HostTable).json_schema()
+    host["properties"]["sources"] = _named({"oneOf": sources})
+    tables = {name: TypeAdapter(model).json_schema() for name, model in TABLES.items()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "pullagent hosts.toml",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["store", "encryption", "hosts"],
+        "properties": tables | {"hosts": _named(host)},
+    }
+
+
+def _named(table: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": table, "propertyNames": {"pattern": f"^{NAME_PATTERN}$"}}
+
+
+def _hosts(path: Path, tables: Any, kinds: Mapping[str, type], base: Path, pull_key: Path) -> dict[str, Host]:
+    if not isinstance(tables, dict) or not tables:
+        raise ConfigError(f"{path}: no hosts", "write a table [hosts.NAME] with user, and its sources")
+    hosts: dict[str, Host] = {}
+    for name, table in tables.items():
+        where = f"[hosts.{name}]"
+        _safe_name(path, where, name)
+        content = _as_table(path, where, table)
+        sources = _as_table(path, f"[hosts.{name}.sources]", content.pop("sources", {}))
+        host: HostTable = _build(path, where, HostTable, content, extra=("sources",))
+        key = base / host.identity_file if host.identity_file else pull_key
+        built = {s: _source(path, f"[hosts.{name}.sources.{s}]", s, t, kinds) for s, t in sources.items()}
+        hosts[name] = Host(
+            name, host.address or name, host.port, host.user, _gateway(path, where, host.gateway, tables), key, built
+        )
+    return hosts
+
+
+def _source(path: Path, where: str, name: str, table: Any, kinds: Mapping[str, type]) -> Any:
+    _safe_name(path, where, name)
+    content = _as_table(path, where, table)
+    kind = content.pop("kind", None)
+    if kind not in kinds:
+        raise ConfigError(f"{path}: {where}: kind: found {kind!r}", _nearest(str(kind), list(kinds)))
+    return _build(path, where, kinds[kind], content, extra=("kind",))
+
+
+def _gateway(path: Path, where: str, text: str | None, tables: Mapping[str, Any]) -> Address | None:
+    if text is None:
+        return None
+    try:
+        address = Address.parse(text)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"{path}: {where}: gateway: {error}", "write [USER@]HOST[:PORT] or another host's name"
+        ) from error
+    named = tables.get(text)
+    if isinstance(named, dict):
+        return Address(named.get("address", text), named.get("port"), named.get("user"))
+    return address
+
+
+def _build(path: Path, where: str, model: type, table: Any, extra: tuple[str, ...] = ()) -> Any:
+    """One table as a value of `model`; all that is wrong with it in one ConfigError."""
+    content = _as_table(path, where, table)
+    assert is_dataclass(model)
+    _known_keys(path, where, content, [*(f.name for f in fields(model)), *extra])
+    try:
+        return TypeAdapter(model).validate_python(content)
+    except ValidationError as error:
+        problems = list(_problems(error))
+    lines = [f"{path}: {where}: {problem}" for problem, _ in problems]
+    raise ConfigError("\n".join(lines), problems[0][1]) from None
+
+
+def _problems(error: ValidationError) -> Iterator[tuple[str, str]]:
+    """Each thing wrong, and what to write instead. What was found is never shown where it may be a secret."""
+    for item in error.errors(include_url=False):
+        key = str(item["loc"][0]) if item["loc"] else "the table"
+        if item["type"] == "missing":
+            yield f"{key} is missing", f"add {key} = …"
+        elif item["type"] == "value_error":
+            yield f"{key}: {item['ctx']['error']!s}", ""
+        else:
+            found = repr(item["input"])
+            shown = found if len(found) < 60 and "secret" not in found.lower() else type(item["input"]).__name__
+            yield f"{key}: found {shown}", item["msg"]
+
+
+def _known_keys(path: Path, where: str, table: Mapping[str, Any], known: list[str]) -> None:
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"{path}: {where}: unknown key {key!r}", _nearest(key, known))
+
+
+def _nearest(found: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(found, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+
+
+def _as_table(path: Path, where: str, table: Any) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: {where}: found {table!r}", "write a table here")
+    return dict(table)
+
+
+def _safe_name(path: Path, where: str, name: str) -> None:
+    if not is_safe_name(name):
+        hint = "a name has letters, digits, '.', '_' and '-', begins with none of '.' and '-', and has 64 at most"
+        raise ConfigError(f"{path}: {where}: {name!r} cannot be a name", hint)
+
+
+def _refuse_twins(config: Config) -> None:
+    seen: dict[tuple[Any, ...], SourceName] = {}
+    for host in config.hosts.values():
+        for name, source in host.sources.items():
+            key = (host.address, host.port, source)
+            this = SourceName(host.name, name)
+            if key in seen:
+                raise ConfigError(
+                    f"{config.path}: {this} and {seen[key]} are the same source of {host.address}", "remove one"
+                )
+            seen[key] = this
+
+
+def _recipients_in(file: Path, config: Path) -> list[str]:
+    where = f"{config}: [encryption]: recipients_file"
+    try:
+        lines = file.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}: {file}: {error}", "write one public key a line there") from error
+    found = []
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not line.startswith("#"):
+            try:
+                found.append(_recipient(line.strip()))
+            except ValueError as error:
+                raise ConfigError(f"{where}: {file}, line {number}: {error}") from None
+    if not found:
+        raise ConfigError(f"{where}: {file} names no recipient", "write one public key a line there")
+    return found

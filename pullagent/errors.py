@@ -1,0 +1,139 @@
+"""The one family of errors, each with what was found, what to do about it, and the exit code.
+
+    PullAgentError                1   failed
+    ├── UsageError                2   the command line asks for something that cannot be
+    │   └── ConfigError           2   hosts.toml is wrong
+    ├── HostError                 1   the production host could not be reached or used
+    │   ├── HostKeyError         13   its key is not the pinned one
+    │   ├── ConnectionLost        1   the connection ended, stalled or ran out of time
+    │   └── CommandFailed         1   a remote command ended with a bad status
+    ├── SourceError               1   the database refuses, lacks or hides something
+    │   └── ContentError          1   the stream is not what its kind must look like
+    ├── SealError                 1   compressing, encrypting or writing failed
+    │   └── WrongIdentity        12   the identity does not open the file
+    ├── StoreError                1   the store cannot be read or written
+    │   ├── DamageError           4   a stored file differs from its manifest
+    │   ├── NoSuchSnapshot       10   the reference names no snapshot
+    │   └── LockedError          11   another run holds the lock
+    ├── RestoreError              1   the target is not fit, or what it holds afterwards differs
+    └── Stopped             130/143   Ctrl-C or SIGTERM
+
+Only `pullagent.cli` turns them into text and exit codes.
+"""
+
+import errno
+from pathlib import Path
+
+
+class PullAgentError(Exception):
+    """Something the operator must know of.
+
+    `message` says what was found, `hint` what to type or look at next (may be empty).
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "", *, exit_code: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        if exit_code is not None:
+            self.exit_code = exit_code
+
+
+class UsageError(PullAgentError):
+    """The command line asks for something that cannot be done as asked."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """hosts.toml, or a file it names, is wrong."""
+
+
+class HostError(PullAgentError):
+    """A production host could not be reached or used."""
+
+
+class HostKeyError(HostError):
+    """The host's key is unknown or differs from the pinned one; nothing was sent to it."""
+
+    exit_code = 13
+
+
+class ConnectionLost(HostError):
+    """The connection ended, stalled, or took longer than allowed."""
+
+
+class CommandFailed(HostError):
+    """A remote command ended with a status that its source does not declare good.
+
+    `status` is the exit status (128 + n for signal n), `stderr` the last 64 KiB it wrote there.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, status: int, stderr: str) -> None:
+        super().__init__(message, hint)
+        self.status = status
+        self.stderr = stderr
+
+
+class SourceError(PullAgentError):
+    """What should be backed up cannot be, or not whole."""
+
+
+class ContentError(SourceError):
+    """The stream is not what an artifact of its kind must look like."""
+
+
+class SealError(PullAgentError):
+    """Compressing, encrypting, or writing a file failed."""
+
+
+class WrongIdentity(SealError):
+    """The identity given does not open the file."""
+
+    exit_code = 12
+
+
+class StoreError(PullAgentError):
+    """The store cannot be read or written."""
+
+
+class DamageError(StoreError):
+    """A stored file differs from what its manifest says."""
+
+    exit_code = 4
+
+
+class NoSuchSnapshot(StoreError):
+    """The reference names no snapshot, or more than one."""
+
+    exit_code = 10
+
+
+class LockedError(StoreError):
+    """Another process holds the lock."""
+
+    exit_code = 11
+
+
+class RestoreError(PullAgentError):
+    """The target is not fit for a restore, or what it holds afterwards is not what was stored."""
+
+
+class Stopped(PullAgentError):
+    """Ctrl-C (130) or SIGTERM (143)."""
+
+    exit_code = 130
+
+
+def system_error(path: Path, error: OSError) -> StoreError:
+    """What to tell the operator when the system refuses to read or write at `path`."""
+    hint = ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = (
+            f"the disk is full: free space there (df -h {path.parent}), then run again; stored snapshots are unharmed"
+        )
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        hint = f"who owns it, and as whom do you run this?  ls -ld {path}"
+    return StoreError(f"{error.filename or path}: {error.strerror}", hint)

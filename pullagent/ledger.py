@@ -1,0 +1,95 @@
+"""ledger.jsonl: one line for each thing done: who, what, when, how it ended. Append-only, fsynced."""
+
+import errno
+import fcntl
+import json
+import os
+import pwd
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pullagent.errors import StoreError
+from pullagent.model import rfc3339
+
+VERSION = 1
+
+
+class Ledger:
+    """The ledger at `path`; made, private, by the first line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(
+        self,
+        event: str,
+        *,
+        ok: bool,
+        exit_code: int,
+        took_s: float,
+        host: str | None = None,
+        source: str | None = None,
+        ref: str | None = None,
+        detail: dict[str, Any] | None = None,
+        now: datetime | None = None,
+    ) -> None:
+        """Write one line and have it on disk; StoreError when that fails. A torn last line is closed first."""
+        entry = {
+            "v": VERSION,
+            "time": rfc3339(now or datetime.now(UTC)),
+            "event": event,
+            "who": _who(),
+            "host": host,
+            "source": source,
+            "ref": ref,
+            "ok": ok,
+            "exit_code": exit_code,
+            "took_s": round(took_s, 3),
+            "detail": detail or {},
+        }
+        line = json.dumps(entry, ensure_ascii=True).encode() + b"\n"
+        try:
+            self._write(line)
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error.strerror}", "the ledger could not be written") from error
+
+    def _write(self, line: bytes) -> None:
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "r+b", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            size = file.seek(0, os.SEEK_END)
+            if size:
+                file.seek(size - 1)
+                if file.read(1) != b"\n":
+                    line = b"\n" + line
+            if file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """Every readable line, oldest first; torn lines are passed over."""
+        try:
+            lines = self.path.open("rb")
+        except FileNotFoundError:
+            return
+        with lines:
+            for line in lines:
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(entry, dict) and entry.get("v") == VERSION:
+                    yield entry
+
+
+def _who() -> str:
+    """The person behind the process: the sudo caller where there is one."""
+    caller = os.environ.get("SUDO_USER")
+    if caller:
+        return caller
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())

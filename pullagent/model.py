@@ -1,0 +1,284 @@
+"""The values that flow from hosts.toml to the run report, one per stage; nothing here does I/O."""
+
+import re
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from pullagent.errors import NoSuchSnapshot, Stopped, UsageError
+
+if TYPE_CHECKING:
+    from pullagent.manifest import Manifest
+
+ID_FORMAT = "%Y-%m-%dT%H%M%SZ"
+NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}"
+_NAME = re.compile(NAME_PATTERN)
+_ID = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z")
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether `name` may name a host or a source: it becomes a directory and a part of references."""
+    return _NAME.fullmatch(name) is not None
+
+
+def is_snapshot_id(text: str) -> bool:
+    """Whether `text` has the form of a snapshot's id and is a real UTC time."""
+    if _ID.fullmatch(text) is None:
+        return False
+    try:
+        datetime.strptime(text, ID_FORMAT)
+    except ValueError:
+        return False
+    return True
+
+
+def snapshot_id(moment: datetime) -> str:
+    """The id of a pull that starts at `moment` (aware, any zone), to the second in UTC."""
+    return moment.astimezone(UTC).strftime(ID_FORMAT)
+
+
+def id_time(identifier: str) -> datetime:
+    """The UTC time that a snapshot's id stands for."""
+    return datetime.strptime(identifier, ID_FORMAT).replace(tzinfo=UTC)
+
+
+def rfc3339(moment: datetime) -> str:
+    """`moment` as RFC 3339 in UTC with `Z`, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, order=True)
+class SourceName:
+    """Names one source of one host, written `HOST/SOURCE`."""
+
+    host: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.source}"
+
+
+@dataclass(frozen=True, order=True)
+class SnapshotRef:
+    """Names one snapshot, written `HOST/SOURCE@ID`."""
+
+    name: SourceName
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.id}"
+
+
+@dataclass(frozen=True)
+class RefQuery:
+    """A reference as typed: `which` is an id, a prefix of one, or `latest`."""
+
+    name: SourceName
+    which: str
+
+    @classmethod
+    def parse(cls, text: str) -> "RefQuery":
+        """Read `HOST/SOURCE@ID`, `@latest` or `@PREFIX`; NoSuchSnapshot for any other form."""
+        head, at, which = text.partition("@")
+        host, slash, source = head.partition("/")
+        well_formed = at and slash and is_safe_name(host) and is_safe_name(source)
+        if not well_formed or not re.fullmatch(r"latest|\d{4}[0-9TZ-]*", which):
+            raise NoSuchSnapshot(
+                f"{text!r} is not a reference to a snapshot",
+                "a reference is HOST/SOURCE@ID, HOST/SOURCE@latest or HOST/SOURCE@2026-11-22; `pullagent list` shows them",
+            )
+        return cls(SourceName(host, source), which)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to log in: `[USER@]HOST[:PORT]`; an IPv6 host with a port stands in brackets."""
+
+    host: str
+    port: int | None = None
+    user: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read `[USER@]HOST[:PORT]`; UsageError where it is not of that form."""
+        match = re.fullmatch(
+            r"(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9._-]*)@)?"
+            r"(?:\[(?P<six>[0-9A-Fa-f:.%a-z]+)\]|(?P<host>[A-Za-z0-9_][A-Za-z0-9._-]*)|(?P<bare>[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*))"
+            r"(?::(?P<port>\d{1,5}))?",
+            text,
+        )
+        port = int(match["port"]) if match and match["port"] else None
+        if match is None or (port is not None and not 0 < port < 65536):
+            raise UsageError(f"{text!r} is not an address", "write [USER@]HOST[:PORT], such as root@pavroto-2:22")
+        return cls(match["six"] or match["host"] or match["bare"], port, match["user"])
+
+
+class Check(Protocol):
+    """Judges a stream by its content while it passes."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Look at the next bytes; ContentError as soon as they cannot be right."""
+
+    def finish(self) -> None:
+        """The stream has ended; ContentError when it is not whole."""
+
+
+class NoCheck:
+    """For artifacts that the agent itself composed from answers it has already read whole."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Accept anything."""
+
+    def finish(self) -> None:
+        """Accept any end."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One file of a snapshot to be: its name, its bytes, and the check they must pass.
+
+    Exhausting `stream` without an error means that the remote side ended well.
+    """
+
+    name: str
+    stream: Iterable[bytes]
+    check: Check = field(default_factory=NoCheck)
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """An artifact as it lies on disk, compressed and encrypted. Sizes in bytes, hashes SHA-256 in hex."""
+
+    name: str
+    file: str
+    plain_bytes: int
+    plain_sha256: str
+    stored_bytes: int
+    stored_sha256: str
+
+
+@dataclass
+class Findings:
+    """What a source learns of its host while it pulls; it goes into the manifest."""
+
+    server_kind: str | None = None
+    server_version: str | None = None
+    tools: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, text: str) -> None:
+        """Add a warning, once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One snapshot in the store. `state` is good, shrunk or damaged; damaged ones may lack a manifest."""
+
+    ref: SnapshotRef
+    path: Path
+    state: str
+    manifest: "Manifest | None"
+    pinned: bool = False
+    problem: str = ""
+
+    @property
+    def taken(self) -> datetime:
+        """When its pull began (UTC)."""
+        return id_time(self.ref.id)
+
+    @property
+    def plain_bytes(self) -> int | None:
+        """Size of all artifacts before compression, in bytes."""
+        return None if self.manifest is None else sum(a.plain_bytes for a in self.manifest.artifacts)
+
+    @property
+    def stored_bytes(self) -> int | None:
+        """Size of all artifacts in the store, in bytes."""
+        return None if self.manifest is None else sum(a.stored_bytes for a in self.manifest.artifacts)
+
+    @property
+    def took_s(self) -> float | None:
+        """How long the pull took, in seconds."""
+        return None if self.manifest is None else (self.manifest.finished - self.manifest.taken).total_seconds()
+
+    def expires(self, days: int) -> datetime | None:
+        """When retention of `days` lets it go (UTC); None while it is pinned."""
+        return None if self.pinned else self.taken + timedelta(days=days)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the pull of one source ended. `outcome` is stored, failed or skipped."""
+
+    name: SourceName
+    outcome: str
+    took_s: float
+    ref: SnapshotRef | None = None
+    error: str | None = None
+    hint: str | None = None
+    exit_code: int = 0
+    plain_bytes: int | None = None
+    stored_bytes: int | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """One run over several sources."""
+
+    id: str
+    started: datetime
+    ended: datetime
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 all stored; 3 some failed; all failed: their common code, or 1."""
+        codes = {o.exit_code for o in self.outcomes if o.outcome != "stored"}
+        if not codes:
+            return 0
+        if any(o.outcome == "stored" for o in self.outcomes):
+            return 3
+        return codes.pop() if len(codes) == 1 else 1
+
+
+class Observer:
+    """Hears of progress; the default hears nothing. Called from several threads at once."""
+
+    def started(self, job: str, step: str, total_bytes: int | None = None) -> None:
+        """`job` (`HOST/SOURCE`) begins `step`; `total_bytes` where the size is known."""
+
+    def advanced(self, job: str, count: int) -> None:
+        """`count` more bytes of the present step have passed."""
+
+    def ended(self, job: str, text: str, failed: bool = False) -> None:
+        """`job` is over; `text` says how."""
+
+
+class StopSignal:
+    """Tells every worker thread that the run is to end (Ctrl-C or SIGTERM)."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """Ask everyone to stop."""
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep for up to `seconds`; True as soon as a stop is asked for."""
+        return self._event.wait(seconds)
+
+    def check(self) -> None:
+        """Raise Stopped if a stop was asked for."""
+        if self.is_set():
+            raise Stopped("stopped before it was done", "nothing was stored; run it again")

@@ -1,0 +1,67 @@
+"""A snapshot opened for reading in clear: its stored hashes are checked before anything of it is used."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pullagent import seal
+from pullagent.errors import DamageError, StoreError
+from pullagent.manifest import Manifest
+from pullagent.model import Observer, Snapshot
+from pullagent.seal import Identity
+
+_SMALL = 256 << 20
+
+
+class OpenedSnapshot:
+    """The artifacts of one snapshot. The caller holds the store's reading lock."""
+
+    def __init__(self, snapshot: Snapshot, identity: Identity | None, observer: Observer | None = None) -> None:
+        self.manifest = readable_manifest(snapshot)
+        self._snapshot, self._identity, self._observer = snapshot, identity, observer or Observer()
+
+    def check_stored(self) -> None:
+        """Compare every stored file with its hash; DamageError at the first that differs."""
+        job = str(self._snapshot.ref)
+        self._observer.started(job, "checking", self._snapshot.stored_bytes)
+        for entry in self.manifest.artifacts:
+            seal.check_stored(self._snapshot.path / entry.file, entry, lambda n: self._observer.advanced(job, n))
+
+    def check_identity(self) -> None:
+        """See that the identity opens every artifact, from its first bytes; WrongIdentity otherwise."""
+        for entry in self.manifest.artifacts:
+            with self.chunks(entry.name) as chunks:
+                next(chunks, b"")
+
+    @contextmanager
+    def chunks(self, name: str) -> Iterator[Iterator[bytes]]:
+        """The plain bytes of an artifact, at most 1 MiB at a time; checked against the manifest at their end."""
+        assert self._identity is not None
+        entry, job = self.manifest.artifact(name), str(self._snapshot.ref)
+        stream = seal.unseal(self._snapshot.path / entry.file, entry, self._identity)
+
+        def counted() -> Iterator[bytes]:
+            self._observer.started(job, name, entry.plain_bytes)
+            for chunk in stream:
+                self._observer.advanced(job, len(chunk))
+                yield chunk
+
+        try:
+            yield counted()
+        finally:
+            stream.close()
+
+    def read(self, name: str) -> bytes:
+        """The whole of a small artifact; StoreError above 256 MiB."""
+        if self.manifest.artifact(name).plain_bytes > _SMALL:
+            raise StoreError(f"{self._snapshot.ref}: {name} is too large to be read whole")
+        with self.chunks(name) as chunks:
+            return b"".join(chunks)
+
+
+def readable_manifest(snapshot: Snapshot) -> Manifest:
+    """The manifest of a snapshot; DamageError when a look at it found it damaged."""
+    if snapshot.manifest is None or snapshot.state == "damaged":
+        raise DamageError(
+            f"{snapshot.ref} is damaged: {snapshot.problem}", f"take another: pullagent list {snapshot.ref.name}"
+        )
+    return snapshot.manifest

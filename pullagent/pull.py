@@ -1,0 +1,181 @@
+"""Use case: pull sources into the store, side by side, each whole or not at all."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from pullagent import __version__, seal
+from pullagent import config as configs
+from pullagent.config import Config
+from pullagent.errors import PullAgentError, Stopped, StoreError
+from pullagent.host import Host
+from pullagent.ledger import Ledger
+from pullagent.logins import limits, pull_login
+from pullagent.manifest import ArtifactEntry, Manifest, Server
+from pullagent.model import (
+    Artifact,
+    Findings,
+    Observer,
+    Outcome,
+    RunReport,
+    Sealed,
+    SourceName,
+    StopSignal,
+    rfc3339,
+    snapshot_id,
+)
+from pullagent.sources.base import Remote, Source
+from pullagent.store import Staging, Store
+
+Connect = Callable[[configs.Host], AbstractContextManager[Remote]]
+
+
+class Puller:
+    """Pulls the sources of one configuration. `connect` opens a host; `clock` gives the UTC time."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        observer: Observer | None = None,
+        stop: StopSignal | None = None,
+        connect: Connect | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._config, self._observer, self._clock = config, observer or Observer(), clock
+        self._stop = stop or StopSignal()
+        self._connect = connect or self._open_host
+        self._store = Store(config.store)
+        self._ledger = Ledger(self._store.ledger_path)
+        self._recipients: tuple[str, ...] = ()
+
+    def run(self, names: Sequence[SourceName], *, jobs: int = 2, wait_s: float = 0.0) -> RunReport:
+        """Pull `names`, `jobs` at once, waiting up to `wait_s` seconds for each lock.
+
+        One source failing leaves the others running. Errors that concern all (configuration, recipients, an
+        unwritable store) are raised before anything is pulled.
+        """
+        started = self._clock()
+        self._recipients = self._config.recipients()
+        seal.check_recipients(self._recipients)
+        self._store.prepare()
+        self._keep_copies()
+        with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="pull") as pool:
+            futures = [pool.submit(self._pull_one, name, wait_s) for name in names]
+            try:
+                outcomes = tuple(future.result() for future in futures)
+            except BaseException:
+                self._stop.set()
+                for future in futures:
+                    future.cancel()
+                raise
+        return RunReport(snapshot_id(started), started, self._clock(), outcomes)
+
+    def _open_host(self, host: configs.Host) -> Host:
+        return Host(pull_login(self._config, host), limits(self._config), self._stop)
+
+    def _keep_copies(self) -> None:
+        self._store.keep_copy("hosts.toml", self._config.text)
+        if self._config.known_hosts.is_file():
+            self._store.keep_copy("known_hosts", self._config.known_hosts.read_bytes())
+
+    def _pull_one(self, name: SourceName, wait_s: float) -> Outcome:
+        begun = time.monotonic()
+        try:
+            outcome = self._pull_whole(name, wait_s, begun)
+        except PullAgentError as error:
+            took = time.monotonic() - begun
+            outcome = Outcome(name, "failed", took, error=error.message, hint=error.hint, exit_code=error.exit_code)
+        self._observer.ended(str(name), _summary(outcome), failed=outcome.outcome != "stored")
+        try:
+            self._record(outcome)
+        except StoreError as error:
+            outcome = replace(outcome, warnings=(*outcome.warnings, f"not written to the ledger: {error.message}"))
+        return outcome
+
+    def _record(self, outcome: Outcome) -> None:
+        self._ledger.append(
+            "pull",
+            ok=outcome.outcome == "stored",
+            exit_code=outcome.exit_code,
+            took_s=outcome.took_s,
+            host=outcome.name.host,
+            source=outcome.name.source,
+            ref=str(outcome.ref) if outcome.ref else None,
+            detail={"error": outcome.error} if outcome.error else {"stored_bytes": outcome.stored_bytes},
+        )
+
+    def _pull_whole(self, name: SourceName, wait_s: float, begun: float) -> Outcome:
+        host = self._config.hosts[name.host]
+        source: Source = host.sources[name.source]
+        self._stop.check()
+        with self._store.locked(name, wait_s):
+            start = self._clock()
+            self._observer.started(str(name), "connecting")
+            with self._store.stage(name, start) as staging, self._connect(host) as remote:
+                findings = Findings()
+                sealed = [self._seal(name, staging, a) for a in source.artifacts(remote, findings)]
+                self._stop.check()
+                manifest = self._describe(staging, source, findings, sealed)
+                recovery = _recovery(staging, source, sealed)
+                staging.publish(manifest, recovery)
+        return Outcome(
+            name,
+            "stored",
+            time.monotonic() - begun,
+            ref=staging.ref,
+            plain_bytes=sum(s.plain_bytes for s in sealed),
+            stored_bytes=sum(s.stored_bytes for s in sealed),
+            warnings=tuple(findings.warnings),
+        )
+
+    def _seal(self, name: SourceName, staging: Staging, artifact: Artifact) -> Sealed:
+        self._observer.started(str(name), artifact.name)
+        path = staging.path(artifact.name + seal.SUFFIX)
+        level = self._config.compression.level
+        return seal.seal(
+            artifact.name, self._checked(str(name), artifact), path, recipients=self._recipients, level=level
+        )
+
+    def _checked(self, job: str, artifact: Artifact) -> Iterator[bytes]:
+        for chunk in artifact.stream:
+            if self._stop.is_set():
+                raise Stopped("stopped before it was done", "nothing was stored of it; run it again")
+            artifact.check.feed(chunk)
+            self._observer.advanced(job, len(chunk))
+            yield chunk
+        artifact.check.finish()
+
+    def _describe(self, staging: Staging, source: Source, findings: Findings, sealed: list[Sealed]) -> Manifest:
+        return Manifest(
+            id=staging.ref.id,
+            host=staging.ref.name.host,
+            source=staging.ref.name.source,
+            kind=source.kind,
+            taken=staging.start,
+            finished=max(self._clock(), staging.start),
+            agent_version=__version__,
+            tools=findings.tools | {"age": seal.age_version()},
+            server=Server(kind=findings.server_kind, version=findings.server_version),
+            recipients=self._recipients,
+            warnings=tuple(findings.warnings),
+            artifacts=tuple(ArtifactEntry.of(s) for s in sealed),
+        )
+
+
+def _recovery(staging: Staging, source: Source, sealed: list[Sealed]) -> str:
+    files = {s.name: s.file for s in sealed}
+    return (
+        f"{staging.ref}, taken {rfc3339(staging.start)}\n\n"
+        "To restore it without pullagent you need: these files, the age identity (KEY below) that belongs to one of\n"
+        "the recipients in manifest.json, and the programs age and zstd. First see that nothing is damaged:\n\n"
+        "    sha256sum -c SHA256SUMS\n\n"
+        f"{source.recovery(files)}"
+    )
+
+
+def _summary(outcome: Outcome) -> str:
+    return f"stored {outcome.ref}" if outcome.ref else f"failed: {outcome.error}"

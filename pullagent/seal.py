@@ -1,0 +1,301 @@
+"""Chunks -> zstd -> age -> SHA-256 -> file, and back, in constant memory.
+
+The reference `age` program encrypts and decrypts; its exit status, and the size that its format prescribes for
+what went in, are both part of the result. Format: https://age-encryption.org/v1
+"""
+
+import hashlib
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+import zstandard
+
+from pullagent.errors import DamageError, SealError, UsageError, WrongIdentity, system_error
+from pullagent.manifest import ArtifactEntry
+from pullagent.model import Sealed
+
+CHUNK = 1 << 20
+SUFFIX = ".zst.age"
+_PIPE_BYTES = 1 << 20
+_HEADER_LIMIT = 1 << 20
+_AGE_CHUNK, _AGE_TAG, _AGE_NONCE = 1 << 16, 16, 16
+
+
+class Identity:
+    """An age identity (or SSH private key) in memory only, to be handed to the age program by descriptor."""
+
+    def __init__(self, data: bytes) -> None:
+        if not data.strip():
+            raise UsageError(
+                "the identity is empty", "give the file that holds AGE-SECRET-KEY-1…, or - for standard input"
+            )
+        self._descriptor = os.memfd_create("identity", os.MFD_CLOEXEC)
+        with os.fdopen(os.dup(self._descriptor), "wb") as file:
+            file.write(data)
+
+    @classmethod
+    def read(cls, path: Path) -> "Identity":
+        """Read an identity file once; UsageError when it cannot be read."""
+        try:
+            return cls(path.read_bytes())
+        except OSError as error:
+            raise UsageError(
+                f"identity {path}: {error.strerror}", "give the file that holds AGE-SECRET-KEY-1…"
+            ) from error
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor to pass to age; open until the object is closed."""
+        return self._descriptor
+
+    def __enter__(self) -> "Identity":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+
+def seal(name: str, chunks: Iterable[bytes], path: Path, *, recipients: Sequence[str], level: int) -> Sealed:
+    """Compress and encrypt `chunks` into the new file `path`, read-only and on disk when this returns.
+
+    Errors of `chunks` pass through; SealError and StoreError for everything on this side.
+    """
+    compressor = zstandard.ZstdCompressor(level=level, threads=1, write_checksum=True).compressobj()
+    digest, plain_bytes, compressed_bytes = hashlib.sha256(), 0, 0
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
+    except OSError as error:
+        raise system_error(path, error) from error
+    with os.fdopen(descriptor, "wb", buffering=0) as file, _age(["-e", *_recipient_flags(recipients)]) as age:
+        writer = _Writer(age.stdout, file)
+        writer.start()
+        with age.feeding(writer.failure):
+            for chunk in chunks:
+                digest.update(chunk)
+                plain_bytes += len(chunk)
+                compressed_bytes += age.send(compressor.compress(chunk))
+            compressed_bytes += age.send(compressor.flush())
+        writer.join()
+        age.expect_success(writer.failure)
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            raise system_error(path, error) from error
+    if writer.count != _age_size(writer.header_bytes, compressed_bytes):
+        raise SealError(
+            f"age wrote {writer.count} bytes, not what its format takes for {compressed_bytes}",
+            "is the age program sound?",
+        )
+    return Sealed(name, path.name, plain_bytes, digest.hexdigest(), writer.count, writer.digest.hexdigest())
+
+
+def unseal(path: Path, entry: ArtifactEntry, identity: Identity) -> Generator[bytes, None, None]:
+    """Decrypt and decompress a stored file into chunks of at most 1 MiB.
+
+    After the last chunk the size and SHA-256 of the plain stream are compared with `entry`: DamageError when they
+    differ, WrongIdentity when the identity does not open it, SealError when age fails otherwise.
+    """
+    digest, count = hashlib.sha256(), 0
+    arguments = ["-d", "-i", f"/proc/self/fd/{identity.descriptor}", str(path)]
+    with _age(arguments, pass_fds=(identity.descriptor,), feed=False) as age:
+        reader = zstandard.ZstdDecompressor().stream_reader(age.stdout, read_size=CHUNK // 8, read_across_frames=True)
+        try:
+            while chunk := reader.read(CHUNK):
+                digest.update(chunk)
+                count += len(chunk)
+                yield chunk
+        except zstandard.ZstdError as error:
+            age.expect_success(lambda: None)
+            raise DamageError(
+                f"{path}: not a sound zstd stream: {error}", "take another snapshot: pullagent list"
+            ) from error
+        age.expect_success(lambda: None)
+    if (count, digest.hexdigest()) != (entry.plain_bytes, entry.plain_sha256):
+        raise DamageError(f"{path}: its content is not what its manifest says", "take another snapshot: pullagent list")
+
+
+def check_stored(path: Path, entry: ArtifactEntry, advanced: Callable[[int], None] = lambda _: None) -> None:
+    """Compare a stored file with its manifest's size and SHA-256; DamageError when it differs."""
+    digest, count = hashlib.sha256(), 0
+    try:
+        with path.open("rb", buffering=0) as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+                count += len(chunk)
+                advanced(len(chunk))
+    except OSError as error:
+        raise DamageError(f"{path}: {error.strerror}", "take another snapshot: pullagent list") from error
+    if (count, digest.hexdigest()) != (entry.stored_bytes, entry.stored_sha256):
+        raise DamageError(
+            f"{path}: differs from what was stored (size {count}, {entry.stored_bytes} expected; SHA-256 {digest.hexdigest()[:16]}…)",
+            "this snapshot is damaged: take another (pullagent list), and look at the disk it lies on",
+        )
+
+
+def check_recipients(recipients: Sequence[str]) -> None:
+    """Have age encrypt nothing to `recipients`; SealError in age's words when it refuses them."""
+    with _age(["-e", *_recipient_flags(recipients)]) as age:
+        with age.feeding(lambda: None):
+            age.send(b"")
+        while age.stdout.read(CHUNK):
+            pass
+        age.expect_success(lambda: None)
+
+
+def age_version() -> str:
+    """The installed age program's version, as it prints it; SealError when there is none."""
+    with _age(["--version"], feed=False) as age:
+        text = age.stdout.read(200).decode(errors="replace").strip()
+        age.expect_success(lambda: None)
+    return text
+
+
+def _recipient_flags(recipients: Sequence[str]) -> list[str]:
+    return [part for recipient in recipients for part in ("-r", recipient)]
+
+
+def _age_size(header_bytes: int, plain_bytes: int) -> int:
+    """How long an age v1 file is for `plain_bytes`: header, nonce, and a tag for each 64 KiB or part of it."""
+    chunks = max(1, -(-plain_bytes // _AGE_CHUNK))
+    return header_bytes + _AGE_NONCE + plain_bytes + chunks * _AGE_TAG
+
+
+class _Age:
+    """One running age program."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self.stdout = process.stdout
+        self._process = process
+        self._messages = b""
+        self._listener = threading.Thread(target=self._listen, args=(process.stderr,), daemon=True)
+        self._listener.start()
+
+    def _listen(self, stderr: IO[bytes]) -> None:
+        while line := stderr.read(4096):
+            self._messages = (self._messages + line)[-4096:]
+
+    def send(self, data: bytes) -> int:
+        """Write all of `data` to age; the number of bytes."""
+        assert self._process.stdin is not None
+        if data:
+            self._process.stdin.write(data)
+        return len(data)
+
+    @contextmanager
+    def feeding(self, failure: Callable[[], Exception | None]) -> Iterator[None]:
+        """Close age's input afterwards; a broken pipe is reported as what broke it."""
+        assert self._process.stdin is not None
+        try:
+            yield
+            self._process.stdin.close()
+        except BrokenPipeError as error:
+            self.expect_success(failure)
+            raise SealError("age stopped reading before the end") from error
+
+    def expect_success(self, failure: Callable[[], Exception | None]) -> None:
+        """Wait for the end; raise what `failure` returns, else SealError or WrongIdentity on a bad status."""
+        status = self._process.wait()
+        self._listener.join()
+        cause = failure()
+        if cause is not None:
+            raise cause
+        if status == 0:
+            return
+        said = self._messages.decode(errors="replace")
+        lines = [
+            line.removeprefix("age: ").removeprefix("error: ")
+            for line in said.splitlines()
+            if "report unexpected" not in line
+        ]
+        text = "; ".join(lines) or ("no word" if status > 0 else f"killed by signal {-status}")
+        if "no identity matched" in said or "incorrect passphrase" in said:
+            raise WrongIdentity(
+                f"the identity does not open this snapshot (age: {text})",
+                "`pullagent show REF` names the recipients it was encrypted to",
+            )
+        raise SealError(f"age failed with status {status}: {text}")
+
+    def end(self) -> None:
+        """Leave no process, no thread and no descriptor behind."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._listener.join()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+
+
+@contextmanager
+def _age(arguments: Sequence[str], *, pass_fds: tuple[int, ...] = (), feed: bool = True) -> Iterator[_Age]:
+    try:
+        process = subprocess.Popen(
+            ["age", *arguments],
+            stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=pass_fds,
+            pipesize=_PIPE_BYTES,
+        )
+    except FileNotFoundError as error:
+        raise SealError("the age program is not installed here", "apt-get install age") from error
+    age = _Age(process)
+    try:
+        yield age
+    finally:
+        age.end()
+
+
+class _Writer(threading.Thread):
+    """Takes what age puts out, hashes it, writes it to the file; keeps the first error."""
+
+    def __init__(self, source: IO[bytes], file: IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._source, self._file = source, file
+        self._error: Exception | None = None
+        self._head = b""
+        self.digest, self.count, self.header_bytes = hashlib.sha256(), 0, 0
+
+    def failure(self) -> Exception | None:
+        """The error that ended it, once it has ended; None if all was written."""
+        self.join()
+        return self._error
+
+    def run(self) -> None:
+        """Copy until age closes its output."""
+        try:
+            while chunk := self._source.read1(CHUNK):  # type: ignore[attr-defined]
+                self._take(chunk)
+        except OSError as error:
+            self._error = system_error(Path(str(self._file.name)), error)
+        except SealError as error:
+            self._error = error
+        finally:
+            # age meets a closed pipe, ends, and so ends the thread that feeds it
+            self._source.close()
+
+    def _take(self, chunk: bytes) -> None:
+        if not self.header_bytes:
+            self._find_header_end(chunk)
+        self.digest.update(chunk)
+        self.count += len(chunk)
+        view = memoryview(chunk)
+        while view:
+            view = view[self._file.write(view) :]
+
+    def _find_header_end(self, chunk: bytes) -> None:
+        self._head += chunk
+        mac = self._head.find(b"\n--- ")
+        end = self._head.find(b"\n", mac + 5) if mac >= 0 else -1
+        if end >= 0:
+            self.header_bytes, self._head = end + 1, b""
+        elif len(self._head) > _HEADER_LIMIT:
+            raise SealError("what age writes does not begin with an age header", "is the age program sound?")

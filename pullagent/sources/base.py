@@ -1,0 +1,80 @@
+"""The seam between source kinds and everything else: what a kind must offer, and what it may ask of a host."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from pullagent.manifest import Manifest
+from pullagent.model import Artifact, Findings
+
+
+class Stream(Protocol):
+    """Output of a remote command; iterating ends without an error only if the command ended with a good status."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    @property
+    def stderr(self) -> str:
+        """What it wrote to standard error (the last 64 KiB)."""
+
+
+class Remote(Protocol):
+    """A production host as a source sees it; see `pullagent.host.Host`."""
+
+    name: str
+
+    def open(self, command: str, good: tuple[int, ...] = (0,)) -> Stream:
+        """Start a command whose output is to be read as it comes."""
+
+    def read(self, command: str, limit: int = 16 << 20) -> bytes:
+        """All that a command writes to standard output, at most `limit` bytes."""
+
+    def send(self, command: str, chunks: Iterator[bytes]) -> bytes:
+        """Run a command with `chunks` as its standard input; the tail of its output."""
+
+
+class Opened(Protocol):
+    """A snapshot whose artifacts can be read in clear."""
+
+    manifest: Manifest
+
+    def chunks(self, name: str) -> AbstractContextManager[Iterator[bytes]]:
+        """The plain bytes of one artifact, checked against the manifest at their end."""
+
+    def read(self, name: str) -> bytes:
+        """The whole of a small artifact."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """One thing that a restore should have brought back: how many or what was expected, and found."""
+
+    name: str
+    kind: str
+    expected: str | int | None
+    found: str | int | None
+
+    @property
+    def equal(self) -> bool:
+        """Whether it came back as it was."""
+        return self.expected == self.found
+
+
+class Source(Protocol):
+    """A source kind: a frozen dataclass whose fields are its keys in hosts.toml."""
+
+    kind: ClassVar[str]
+    artifact_names: ClassVar[tuple[str, ...]]
+
+    def commands(self) -> tuple[str, ...]:
+        """Every remote command that a pull can ever send: constants, so that a gate can allow exactly these."""
+
+    def artifacts(self, host: Remote, findings: Findings) -> Iterator[Artifact]:
+        """Pull: each artifact must be consumed before the next is asked for. What is learnt goes into `findings`."""
+
+    def restore(self, host: Remote, snapshot: Opened) -> list[Restored]:
+        """Put a snapshot back onto a target that holds nothing yet, and compare. RestoreError when it may not."""
+
+    def recovery(self, files: Mapping[str, str]) -> str:
+        """How to restore with age, zstd and the stock client alone; `files` maps artifacts to stored files."""

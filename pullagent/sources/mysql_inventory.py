@@ -1,0 +1,188 @@
+"""What a MySQL or MariaDB server holds, asked of information_schema, and what a dump account must be granted. Pure."""
+
+import fnmatch
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pullagent.checks.dump import DumpObject
+from pullagent.sources.mysql_accounts import quote, tokenize, unquote
+
+OUTSIDE_TRANSACTION = frozenset({"MyISAM", "MEMORY", "Aria", "CSV", "ARCHIVE", "MRG_MyISAM", "FEDERATED", "BLACKHOLE"})
+_KIND_OF_TYPE = {"VIEW": "view", "SYSTEM VIEW": "view", "SEQUENCE": "sequence"}
+_ESCAPE = {"0": "\0", "n": "\n", "t": "\t", "\\": "\\"}
+
+
+@dataclass(frozen=True)
+class Object:
+    """A table, view, sequence, procedure, function, trigger or event. `detail` is a table's engine, a view's comment.
+
+    `rows` is the server's estimate; `filled` tells whether the table held at least one row.
+    """
+
+    kind: str
+    database: str
+    name: str
+    detail: str = ""
+    rows: int | None = None
+    filled: bool = False
+    versioned: bool = False
+
+    @property
+    def key(self) -> DumpObject:
+        """What a dump's scanner calls it."""
+        return DumpObject(self.kind, self.database, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.database}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The databases that exist among those asked for, and everything in them."""
+
+    databases: tuple[str, ...]
+    objects: tuple[Object, ...] = field(default=())
+
+    def as_json(self) -> dict[str, Any]:
+        """For inventory.json."""
+        return {"databases": list(self.databases), "objects": [asdict(o) for o in self.objects]}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Inventory":
+        """What `as_json` gave."""
+        return cls(tuple(value["databases"]), tuple(Object(**o) for o in value["objects"]))
+
+
+def objects_sql(databases: Iterable[str]) -> str:
+    """SELECTs of five columns: kind, database, name, and two that depend on the kind."""
+    within = f"IN ({', '.join(_literal(d) for d in databases)})"
+    return (
+        f"SELECT 'database', schema_name, '', '', '' FROM information_schema.schemata WHERE schema_name {within}; "
+        "SELECT table_type, table_schema, table_name, IF(table_type LIKE '%VIEW', table_comment, COALESCE(engine, '')), "
+        f"COALESCE(table_rows, '') FROM information_schema.tables WHERE table_schema {within}; "
+        "SELECT routine_type, routine_schema, routine_name, '', '' "
+        f"FROM information_schema.routines WHERE routine_schema {within}; "
+        "SELECT 'trigger', trigger_schema, trigger_name, '', '' "
+        f"FROM information_schema.triggers WHERE trigger_schema {within}; "
+        f"SELECT 'event', event_schema, event_name, '', '' FROM information_schema.events WHERE event_schema {within}"
+    )
+
+
+def filled_sql(databases: Iterable[str]) -> str:
+    """A SELECT that composes, for each table, a SELECT of five columns that tells whether it has a row."""
+    within = f"IN ({', '.join(_literal(d) for d in databases)})"
+    ident = "CONCAT('`', REPLACE({0}, '`', '``'), '`')"
+    return (
+        "SELECT CONCAT('SELECT ''filled'', ', QUOTE(table_schema), ', ', QUOTE(table_name), ', EXISTS(SELECT 1 FROM ', "
+        f"{ident.format('table_schema')}, '.', {ident.format('table_name')}, '), '''';') FROM information_schema.tables "
+        f"WHERE table_schema {within} AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"
+    )
+
+
+def parse(answer: bytes) -> Inventory:
+    """Read the batch output (tab-separated, escaped) of both kinds of SELECT."""
+    databases: list[str] = []
+    objects: dict[tuple[str, str], Object] = {}
+    others: list[Object] = []
+    for line in answer.decode(errors="replace").splitlines():
+        kind, database, name, detail, rows = (_unescape(column) for column in line.split("\t"))
+        if kind == "database":
+            databases.append(database)
+        elif kind == "filled":
+            table = objects.get((database, name))
+            if table is not None and detail == "1":
+                objects[database, name] = Object(**(asdict(table) | {"filled": True}))
+        elif kind.isupper() and kind not in ("PROCEDURE", "FUNCTION", "PACKAGE", "PACKAGE BODY"):
+            estimate = int(rows) if rows.isdigit() else None
+            stored = _KIND_OF_TYPE.get(kind, "table")
+            versioned = kind == "SYSTEM VERSIONED"
+            objects[database, name] = Object(stored, database, name, detail, estimate, versioned=versioned)
+        else:
+            others.append(Object(kind.lower(), database, name))
+    return Inventory(tuple(databases), (*objects.values(), *others))
+
+
+def lacking(before: Inventory, after: Inventory, found: set[DumpObject]) -> list[str]:
+    """What stood on the server both before and after the dump and is not in it; DDL in between is no false alarm."""
+    still = {o.key: o for o in after.objects}
+    lost = []
+    for item in before.objects:
+        if item.key not in still:
+            continue
+        if item.key not in found:
+            lost.append(str(item))
+        elif item.filled and still[item.key].filled and item.key._replace(kind="rows") not in found:
+            lost.append(f"rows of {item.database}.{item.name}")
+    return lost
+
+
+def missing_grants(
+    grants: Iterable[str], account: str, databases: Iterable[str], *, mariadb: bool, accounts: bool
+) -> list[str]:
+    """The GRANT statements that a dump account still needs; none when roles make its rights unknowable here."""
+    held: list[tuple[set[str], str, str]] = []
+    for grant in grants:
+        parsed = _parse_grant(grant)
+        if parsed is None:
+            return []
+        held.append(parsed)
+
+    def has(privilege: str, database: str, table: str = "*") -> bool:
+        return any(
+            (privilege in privileges or "ALL PRIVILEGES" in privileges)
+            and _covers(on_database, database)
+            and on_table in ("*", table)
+            for privileges, on_database, on_table in held
+        )
+
+    needed = []
+    user, _, host = account.rpartition("@")
+    to = f"TO {_literal(user)}@{_literal(host)};"
+    for database in databases:
+        lacks = [p for p in ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT") if not has(p, database)]
+        if lacks:
+            needed.append(f"GRANT {', '.join(lacks)} ON {quote(database)}.* {to}")
+    if mariadb and not has("SELECT", "mysql", "proc") and not accounts:
+        needed.append(f"GRANT SELECT ON mysql.proc {to}")
+    if not mariadb and not has("SHOW_ROUTINE", "") and not has("SELECT", ""):
+        needed.append(f"GRANT SHOW_ROUTINE ON *.* {to}")
+    if accounts and not has("SELECT", "mysql"):
+        needed.append(f"GRANT SELECT ON mysql.* {to}")
+    return needed
+
+
+def _parse_grant(grant: str) -> tuple[set[str], str, str] | None:
+    """Privileges, database and table of a grant; None for a granted role. Global is database `*`."""
+    tokens = [t for t in tokenize(grant) if not t.isspace()]
+    upper = [t.upper() for t in tokens]
+    if upper[:1] != ["GRANT"] or "PROXY" in upper[:2]:
+        return set(), "-", "-"
+    if "ON" not in upper:
+        return None
+    on = upper.index("ON")
+    listed = re.sub(r"\([^)]*\)", "(columns)", " ".join(upper[1:on]))
+    privileges = {p.strip() for p in listed.split(",")}
+    target = tokens[on + 1 :]
+    if target[1:2] != ["."]:
+        return set(), "-", "-"
+    return privileges, unquote(target[0]), unquote(target[2])
+
+
+def _covers(pattern: str, database: str) -> bool:
+    """Whether a grant's database pattern (`%`, `_`, escaped by a backslash) means `database`; `*` means all."""
+    if pattern == "*":
+        return True
+    glob = re.sub(
+        r"\\([_%\\])|([%_])|([*?\[])", lambda m: m[1] or {"%": "*", "_": "?"}.get(m[2] or "", f"[{m[3]}]"), pattern
+    )
+    return fnmatch.fnmatchcase(database, glob)
+
+
+def _unescape(column: str) -> str:
+    return re.sub(r"\\([0nt\\])", lambda m: _ESCAPE[m[1]], column)
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
