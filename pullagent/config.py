@@ -5,114 +5,22 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from pullagent.errors import ConfigError
-from pullagent.model import NAME_PATTERN, Address, SourceName, is_safe_name
-
-STRICT = ConfigDict(extra="forbid")
-
-
-def _recipient(text: str) -> str:
-    if "AGE-SECRET-KEY-" in text.upper() or "PRIVATE KEY" in text.upper():
-        # never repeated in the message: it is a secret
-        raise ValueError("a secret key (not shown); write its public half: age-keygen -y FILE")
-    if not text.startswith(("age1", "ssh-ed25519 ", "ssh-rsa ")) or any(ord(c) < 32 for c in text):
-        raise ValueError("not a recipient; write a public key: age1…, ssh-ed25519 … or ssh-rsa …")
-    return text
-
-
-def _path(text: str) -> str:
-    if not text or "\0" in text:
-        raise ValueError("not a path")
-    return text
-
-
-Recipient = Annotated[str, AfterValidator(_recipient)]
-PathText = Annotated[str, AfterValidator(_path)]
-# pydantic would take "22", 22.0 and true for a number unless told to be strict
-Port = Annotated[int, Field(gt=0, lt=65536, strict=True)]
-Positive = Annotated[float, Field(gt=0, strict=True)]
-Flag = Annotated[bool, Field(strict=True)]
-
-
-@dataclass(frozen=True)
-class StoreTable:
-    """[store]: where snapshots lie."""
-
-    __pydantic_config__ = STRICT
-    path: PathText
-
-
-@dataclass(frozen=True)
-class EncryptionTable:
-    """[encryption]: the public keys that can open what is stored, here or in a file with one a line."""
-
-    __pydantic_config__ = STRICT
-    recipients: tuple[Recipient, ...] = ()
-    recipients_file: PathText | None = None
-
-
-@dataclass(frozen=True)
-class CompressionTable:
-    """[compression]: the zstd level. Above 9 the compressor needs more memory than a stream may take."""
-
-    __pydantic_config__ = STRICT
-    level: Annotated[int, Field(ge=1, le=9, strict=True)] = 3
-
-
-@dataclass(frozen=True)
-class RetentionTable:
-    """[retention]: days until a snapshot goes, and how many good ones of each source always stay."""
-
-    __pydantic_config__ = STRICT
-    days: Annotated[int, Field(ge=1, strict=True)] = 14
-    keep_at_least: Annotated[int, Field(ge=1, strict=True)] = 3
-
-
-@dataclass(frozen=True)
-class ObjectivesTable:
-    """[objectives]: how old the newest backup may get, and how long a restore may take."""
-
-    __pydantic_config__ = STRICT
-    rpo_hours: Positive = 24
-    rto_minutes: Positive = 60
-
-
-@dataclass(frozen=True)
-class SshTable:
-    """[ssh]: the pull key, the pinned host keys, and the limits of a connection, in seconds."""
-
-    __pydantic_config__ = STRICT
-    identity_file: PathText = "/etc/pullagent/id_ed25519"
-    known_hosts: PathText = "/etc/pullagent/known_hosts"
-    connect_timeout_s: Positive = 10
-    stall_s: Positive = 300
-    total_s: Positive = 12 * 3600
-
-
-@dataclass(frozen=True)
-class HostTable:
-    """[hosts.NAME]: where and as whom to log in; `gateway` is a jump host, [USER@]HOST[:PORT] or a host's name."""
-
-    __pydantic_config__ = STRICT
-    user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
-    address: str | None = None
-    port: Port = 22
-    gateway: str | None = None
-    identity_file: PathText | None = None
-
-
-TABLES: dict[str, type] = {
-    "store": StoreTable,
-    "encryption": EncryptionTable,
-    "compression": CompressionTable,
-    "retention": RetentionTable,
-    "objectives": ObjectivesTable,
-    "ssh": SshTable,
-}
+from pullagent.model import Address, SourceName, is_safe_name
+from pullagent.tables import (
+    TABLES,
+    CompressionTable,
+    EncryptionTable,
+    HostTable,
+    ObjectivesTable,
+    RetentionTable,
+    SshTable,
+    recipient,
+)
 
 
 @dataclass(frozen=True)
@@ -145,7 +53,7 @@ class Config:
     hosts: Mapping[str, Host]
 
     def recipients(self) -> tuple[str, ...]:
-        """The public keys to encrypt to, from both places, in order. ConfigError when the file is unreadable or wrong."""
+        """The public keys to encrypt to, from both places, in order. ConfigError for a bad file."""
         found = list(self.encryption.recipients)
         if self.encryption.recipients_file is not None:
             found += _recipients_in(self.path.parent / self.encryption.recipients_file, self.path)
@@ -220,31 +128,6 @@ def check_files(config: Config) -> None:
     if not config.known_hosts.is_file():
         hint = "pin the hosts' keys: " + "; ".join(f"pullagent trust {name}" for name in config.hosts)
         raise ConfigError(f"{config.path}: [ssh]: known_hosts: there is no file {config.known_hosts}", hint)
-
-
-def schema(kinds: Mapping[str, type]) -> dict[str, Any]:
-    """The JSON schema of hosts.toml, for editors."""
-    sources = []
-    for kind, model in kinds.items():
-        table = TypeAdapter(model).json_schema()
-        table["properties"] = {"kind": {"const": kind}} | table["properties"]
-        table["required"] = ["kind", *table.get("required", [])]
-        sources.append(table)
-    host = TypeAdapter(HostTable).json_schema()
-    host["properties"]["sources"] = _named({"oneOf": sources})
-    tables = {name: TypeAdapter(model).json_schema() for name, model in TABLES.items()}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "pullagent hosts.toml",
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["store", "encryption", "hosts"],
-        "properties": tables | {"hosts": _named(host)},
-    }
-
-
-def _named(table: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "additionalProperties": table, "propertyNames": {"pattern": f"^{NAME_PATTERN}$"}}
 
 
 def _hosts(path: Path, tables: Any, kinds: Mapping[str, type], base: Path, pull_key: Path) -> dict[str, Host]:
@@ -364,7 +247,7 @@ def _recipients_in(file: Path, config: Path) -> list[str]:
     for number, line in enumerate(lines, 1):
         if line.strip() and not line.startswith("#"):
             try:
-                found.append(_recipient(line.strip()))
+                found.append(recipient(line.strip()))
             except ValueError as error:
                 raise ConfigError(f"{where}: {file}, line {number}: {error}") from None
     if not found:

@@ -1,4 +1,4 @@
-"""How to log in: the timer's pull login for a host of hosts.toml, an operator's own for a restore target. Reads no network."""
+"""How to log in: the timer's pull login for a host of hosts.toml, an operator's own for a restore target."""
 
 import getpass
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 from pullagent import config as configs
 from pullagent.config import Config
 from pullagent.errors import ConfigError, UsageError
-from pullagent.host import Limits, Login, read_ssh_config
+from pullagent.host import Limits, Login
+from pullagent.host.login import read_ssh_config
 from pullagent.model import Address
 
 

@@ -29,7 +29,7 @@ def is_snapshot_id(text: str) -> bool:
     if _ID.fullmatch(text) is None:
         return False
     try:
-        datetime.strptime(text, ID_FORMAT)
+        id_time(text)
     except ValueError:
         return False
     return True
@@ -88,7 +88,7 @@ class RefQuery:
         if not well_formed or not re.fullmatch(r"latest|\d{4}[0-9TZ-]*", which):
             raise NoSuchSnapshot(
                 f"{text!r} is not a reference to a snapshot",
-                "a reference is HOST/SOURCE@ID, HOST/SOURCE@latest or HOST/SOURCE@2026-11-22; `pullagent list` shows them",
+                "write HOST/SOURCE@ID, HOST/SOURCE@latest or HOST/SOURCE@2026-11-22; `pullagent list` shows them",
             )
         return cls(SourceName(host, source), which)
 
@@ -225,6 +225,7 @@ class Outcome:
     plain_bytes: int | None = None
     stored_bytes: int | None = None
     warnings: tuple[str, ...] = ()
+    shrunk: bool = False
 
 
 @dataclass(frozen=True)
@@ -238,10 +239,10 @@ class RunReport:
 
     @property
     def exit_code(self) -> int:
-        """0 all stored; 3 some failed; all failed: their common code, or 1."""
+        """0 all stored; 5 all stored, but some shrank; 3 some failed; all failed: their common code, or 1."""
         codes = {o.exit_code for o in self.outcomes if o.outcome != "stored"}
         if not codes:
-            return 0
+            return 5 if any(o.shrunk for o in self.outcomes) else 0
         if any(o.outcome == "stored" for o in self.outcomes):
             return 3
         return codes.pop() if len(codes) == 1 else 1

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Literal
 
 from pullagent import __version__, seal
 from pullagent import config as configs
@@ -27,6 +28,7 @@ from pullagent.model import (
     rfc3339,
     snapshot_id,
 )
+from pullagent.plausibility import shrunk_from
 from pullagent.sources.base import Remote, Source
 from pullagent.store import Staging, Store
 
@@ -119,13 +121,17 @@ class Puller:
                 findings = Findings()
                 sealed = [self._seal(name, staging, a) for a in source.artifacts(remote, findings)]
                 self._stop.check()
-                manifest = self._describe(staging, source, findings, sealed)
+                usual = self._shrunk_from(name, sealed)
+                if usual is not None:
+                    findings.warn(f"shrunk: under half of the usual {usual} bytes; was something deleted there?")
+                manifest = self._describe(staging, source, findings, sealed, "good" if usual is None else "shrunk")
                 recovery = _recovery(staging, source, sealed)
                 staging.publish(manifest, recovery)
         return Outcome(
             name,
             "stored",
             time.monotonic() - begun,
+            shrunk=usual is not None,
             ref=staging.ref,
             plain_bytes=sum(s.plain_bytes for s in sealed),
             stored_bytes=sum(s.stored_bytes for s in sealed),
@@ -149,8 +155,21 @@ class Puller:
             yield chunk
         artifact.check.finish()
 
-    def _describe(self, staging: Staging, source: Source, findings: Findings, sealed: list[Sealed]) -> Manifest:
+    def _shrunk_from(self, name: SourceName, sealed: list[Sealed]) -> int | None:
+        good = [s for s in self._store.snapshots(name.host, name.source) if s.state == "good"]
+        earlier = [s.plain_bytes for s in good if s.plain_bytes is not None]
+        return shrunk_from(sum(s.plain_bytes for s in sealed), earlier)
+
+    def _describe(
+        self,
+        staging: Staging,
+        source: Source,
+        findings: Findings,
+        sealed: list[Sealed],
+        state: Literal["good", "shrunk"],
+    ) -> Manifest:
         return Manifest(
+            state=state,
             id=staging.ref.id,
             host=staging.ref.name.host,
             source=staging.ref.name.source,
@@ -178,4 +197,4 @@ def _recovery(staging: Staging, source: Source, sealed: list[Sealed]) -> str:
 
 
 def _summary(outcome: Outcome) -> str:
-    return f"stored {outcome.ref}" if outcome.ref else f"failed: {outcome.error}"
+    return f"stored {outcome.ref}" if outcome.ref else "failed"

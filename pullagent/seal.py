@@ -132,7 +132,8 @@ def check_stored(path: Path, entry: ArtifactEntry, advanced: Callable[[int], Non
         raise DamageError(f"{path}: {error.strerror}", "take another snapshot: pullagent list") from error
     if (count, digest.hexdigest()) != (entry.stored_bytes, entry.stored_sha256):
         raise DamageError(
-            f"{path}: differs from what was stored (size {count}, {entry.stored_bytes} expected; SHA-256 {digest.hexdigest()[:16]}…)",
+            f"{path}: differs from what was stored: {count} bytes, SHA-256 {digest.hexdigest()[:16]}…; "
+            f"expected {entry.stored_bytes} bytes, {entry.stored_sha256[:16]}…",
             "this snapshot is damaged: take another (pullagent list), and look at the disk it lies on",
         )
 

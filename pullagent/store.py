@@ -127,7 +127,7 @@ class Store:
             directory = place / ref.id
             directory.mkdir(mode=0o700)
         try:
-            yield Staging(ref, start.replace(microsecond=0), directory, self._path(ref))
+            yield Staging(ref, start, directory, self._path(ref))
         finally:
             shutil.rmtree(place, ignore_errors=True)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pullagent.errors import HostKeyError, system_error
-from pullagent.host import HostKey, Limits, Login, fetch_host_key, known_hosts_name, pinned_keys
+from pullagent.host import Limits, Login
+from pullagent.host.keys import HostKey, fetch_host_key, pinned_keys
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def _pin(login: Login, key: HostKey) -> None:
     """Replace the host's lines in known_hosts, by a rename."""
     path = login.known_hosts
     try:
-        kept = [line for line in _lines(path) if line.split(" ", 1)[0] != known_hosts_name(login)]
+        kept = [line for line in _lines(path) if line.split(" ", 1)[0] != login.known_hosts_name]
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         with temporary.open("w") as file:
             file.write("".join(f"{line}\n" for line in [*kept, key.line]))

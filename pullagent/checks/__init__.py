@@ -1,1 +1,1 @@
-"""Content checks: what a stream must look like to be worth publishing. They know of bytes alone, not of hosts or files."""
+"""Content checks: what a stream must look like to be worth publishing. They know bytes, no hosts, no files."""

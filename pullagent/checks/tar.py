@@ -22,11 +22,16 @@ _KEPT_LIMIT = 64 << 20
 class TarReader:
     """Walks an archive fed in chunks of any size. `member` is called with each regular member's name and size, and
     gives what is to be fed with its bytes (or None); at its end that one is called with b"". An archive must be a
-    multiple of `record` bytes long.
+    multiple of `record` bytes long; with `plain_only` links and devices in it are refused.
     """
 
-    def __init__(self, member: Callable[[str, int], Callable[[bytes], None] | None], record: int = _BLOCK) -> None:
-        self._member, self._record, self._total = member, record, 0
+    def __init__(
+        self,
+        member: Callable[[str, int], Callable[[bytes], None] | None],
+        record: int = _BLOCK,
+        plain_only: bool = False,
+    ) -> None:
+        self._member, self._record, self._plain_only, self._total = member, record, plain_only, 0
         self._buffer = b""
         self._left = self._padding = 0
         self._sink: Callable[[bytes], None] | None = None
@@ -105,6 +110,8 @@ class TarReader:
                 self._sink(b"")
         else:
             self._left = self._padding = 0
+            if kind != b"5" and self._plain_only:
+                raise ContentError(f"the archive holds {name[:100]!r}, which is neither a file nor a directory")
 
     def _long_name_read(self, name: str) -> None:
         self._long_name = name
@@ -159,7 +166,7 @@ class InfluxBackupCheck:
         self.shards: dict[str, set[int]] = {database: set() for database in databases}
         self._sizes: dict[str, int] = {}
         self._manifests: dict[str, bytes] = {}
-        self._reader = TarReader(self._member, RECORD)
+        self._reader = TarReader(self._member, RECORD, plain_only=True)
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes; ContentError as soon as they cannot be right."""
@@ -173,6 +180,9 @@ class InfluxBackupCheck:
 
     def _member(self, name: str, size: int) -> Callable[[bytes], None] | None:
         path = str(PurePosixPath(name))
+        parts = path.split("/")
+        if len(parts) != 2 or parts[0] not in self.shards or parts[1] in ("", ".", "..") or path in self._sizes:
+            raise ContentError(f"the backup holds an unexpected member {name[:100]!r}")
         self._sizes[path] = size
         if path.endswith(".tar.gz"):
             return _Shard(path, self._shard_read)

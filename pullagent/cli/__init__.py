@@ -1,1 +1,1 @@
-"""The command line: one module per verb, which parses, calls one use case, and renders. The only place that prints or exits."""
+"""The command line. One module per verb: parse, call one use case, render. The only place that prints or exits."""

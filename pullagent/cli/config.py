@@ -8,6 +8,7 @@ import typer
 from pullagent import config as configs
 from pullagent.cli import ui
 from pullagent.sources import KINDS
+from pullagent.tables import schema as schema_of
 
 app = typer.Typer(help="Check hosts.toml, or print its JSON schema.", no_args_is_help=True)
 
@@ -30,4 +31,4 @@ def check(context: typer.Context) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON schema of hosts.toml, for editors."""
-    sys.stdout.write(json.dumps(configs.schema(KINDS), indent=2) + "\n")
+    sys.stdout.write(json.dumps(schema_of(KINDS), indent=2) + "\n")

@@ -45,7 +45,7 @@ def _render(snapshot: Snapshot) -> None:
             "kind": manifest.kind,
             "taken": f"{rfc3339(manifest.taken)}, in {ui.duration(snapshot.took_s)}",
             "server": f"{manifest.server.kind or '?'} {manifest.server.version or '?'}",
-            "tools": ", ".join(manifest.tools.values()),
+            "tools": "\n            ".join(f"{n}: {v}" for n, v in manifest.tools.items()),
             "recipients": "\n            ".join(manifest.recipients),
         }
     facts["path"] = str(snapshot.path)

@@ -27,7 +27,7 @@ def trust(
     if fingerprint is None and not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask on", "give the fingerprint you expect: --fingerprint SHA256:…")
     from pullagent import trust as trusting
-    from pullagent.host import HostKey
+    from pullagent.host.keys import HostKey
     from pullagent.logins import limits, trust_login
 
     def confirm(shown: HostKey, pinned: tuple[HostKey, ...]) -> bool:

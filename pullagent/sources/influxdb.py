@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from pullagent.sources.base import Opened, Remote, Restored
 
 _COUNT_LIMIT_S = 120
 _PROBE_LIMIT_S = 5
+_SETTLE_TRIES, _SETTLE_S = 20, 0.5
 # a CSV row's first field, without CSV's quotes, escaped for double quotes in InfluxQL
 _TO_IDENTIFIER = r"""-e '/^".*"$/{s/^"//;s/"$//;s/""/"/g;}' -e 's/\\/\\\\/g' -e 's/"/\\"/g'"""
 
@@ -89,14 +91,14 @@ class InfluxDB:
             if any(fields for policy in present.points.get(database, {}).values() for fields in policy.values()):
                 raise RestoreError(
                     f"{host.name}: the target's {database} holds points already; nothing was changed",
-                    "is this the right host? If so, DROP DATABASE first; to merge, restore under another name and SELECT INTO",
+                    "is this the right host? If so, DROP DATABASE there first, then restore again",
                 )
         for database in target.databases:
             if database in present.existing:
                 host.read(target._query_command(f'DROP DATABASE "{database}"'))
         with snapshot.chunks("backup.tar") as chunks:
             host.send(target._restore_command(), chunks)
-        found = target._inventory(host).points
+        found = target._settled_points(host)
         return [r for database in target.databases for r in _compare_points(database, wanted, found)]
 
     def recovery(self, files: Mapping[str, str]) -> str:
@@ -104,8 +106,9 @@ class InfluxDB:
         restores = "\n".join(f"    influxd restore -portable -db '{d}' 'backup/{d}'" for d in self.databases)
         return (
             "On the new server, with influxd running and without these databases (an existing one is refused):\n\n"
-            f"    mkdir backup config\n    age -d -i KEY {files['backup.tar']} | zstd -d | tar -C backup -xf -\n{restores}\n\n"
-            "A shard file that is missing is not reported: compare the number of points afterwards with inventory.json\n\n"
+            "    mkdir backup config\n"
+            f"    age -d -i KEY {files['backup.tar']} | zstd -d | tar -C backup -xf -\n{restores}\n\n"
+            "A missing shard file is not reported: compare the number of points afterwards with inventory.json\n\n"
             f"    age -d -i KEY {files['inventory.json']} | zstd -d\n\n"
             "Configuration files, and the answers to SHOW USERS, SHOW GRANTS and SHOW CONTINUOUS QUERIES (none of\n"
             "them is part of InfluxDB's own backup; passwords must be set anew):\n\n"
@@ -156,7 +159,8 @@ class InfluxDB:
             # a database that is not there has no policies, and no points
             policies = shlex.quote(f'SHOW RETENTION POLICIES ON "{database}"')
             command += (
-                f"list=$(q csv {policies} 2>/dev/null) || list=''\n"
+                f"list=$(q csv {policies} 2>&1) || case $list in *'database not found'*) list='' ;;"
+                " *) printf '%s\\n' \"$list\" >&2; exit 1 ;; esac\n"
                 r"""printf '%s\n' "$list" | sed -e '1d' -e '/^$/d' -e 's/\(,[^,]*\)\{4\}$//' """
                 f"{_TO_IDENTIFIER} | while IFS= read -r rp; do\n"
                 f"  printf 'points\\t%s\\t%s\\t' {shlex.quote(database)} \"$rp\"\n"
@@ -185,7 +189,8 @@ class InfluxDB:
             + 'mkdir "$d/queries" && cd "$d/queries" || exit\n'
             + "q json 'SHOW USERS' >users.json && q json 'SHOW CONTINUOUS QUERIES' >continuous_queries.json || exit\n"
             + "list=$(q csv 'SHOW USERS') || exit\n"
-            + f"printf '%s\\n' \"$list\" | sed -e '1d' -e '/^$/d' -e 's/,[a-z]*$//' {_TO_IDENTIFIER} | while IFS= read -r u; do\n"
+            + f"printf '%s\\n' \"$list\" | sed -e '1d' -e '/^$/d' -e 's/,[a-z]*$//' {_TO_IDENTIFIER}"
+            + " | while IFS= read -r u; do\n"
             + '  printf \'%s\\t\' "$u" && q json "SHOW GRANTS FOR \\"$u\\"" || exit\ndone >grants.tsv || exit\n'
             + 'tar -C "$d" -cf - queries'
             + (f" -C / {files}" if files else "")
@@ -222,6 +227,17 @@ class InfluxDB:
             return _Inventory.parse(host.read(self._inventory_command()).decode(errors="replace"), host.name)
         except CommandFailed as error:
             raise self._explained(error, host.name) from error
+
+    def _settled_points(self, host: Remote) -> Points:
+        """The counts once every shard answers: for a moment after a restore some are still disabled."""
+        for _ in range(_SETTLE_TRIES):
+            try:
+                return self._inventory(host).points
+            except (HostError, SourceError) as error:
+                if "shard is disabled" not in error.message:
+                    raise
+            time.sleep(_SETTLE_S)
+        return self._inventory(host).points
 
     def _refuse_unfit(self, inventory: "_Inventory", findings: Findings) -> None:
         for database in self.databases:

@@ -1,4 +1,4 @@
-"""Source kind `mysql`: databases of a MySQL or MariaDB server, through its own dump program, with accounts and grants."""
+"""Source kind `mysql`: databases of a MySQL or MariaDB server by its own dump program, with accounts and grants."""
 
 import json
 import re
@@ -127,7 +127,7 @@ class MySQL:
             raise RestoreError(
                 f"{host.name}: the target's {present.objects[0].database} is not empty: it holds {len(present.objects)}"
                 f" objects, such as {present.objects[0]}",
-                "nothing was changed there. Is this the right host? If so, drop that database first, then restore again",
+                "nothing was changed there. The right host? Then drop that database first, and restore again",
             )
         names = [a.name for a in snapshot.manifest.artifacts]
         for database in present.databases:
@@ -168,7 +168,10 @@ class MySQL:
 
     def _probe_command(self) -> str:
         sql = "SELECT VERSION(); SELECT CURRENT_USER(); SHOW GRANTS"
-        return f'{self._prologue("version and grants")}{_FIND_CLIENT}\n{_FIND_DUMP}\n"$d" --version && {self._client(raw=True)} -e {shlex.quote(sql)}'
+        return (
+            f"{self._prologue('version and grants')}{_FIND_CLIENT}\n{_FIND_DUMP}\n"
+            f'"$d" --version && {self._client(raw=True)} -e {shlex.quote(sql)}'
+        )
 
     def _inventory_command(self) -> str:
         objects, filled = (shlex.quote(f(self.databases)) for f in (inventories.objects_sql, inventories.filled_sql))
@@ -195,7 +198,8 @@ class MySQL:
             # hashes of caching_sha2_password hold raw control bytes
             settings += " SET SESSION print_identified_with_as_hex=ON;"
         return (
-            f"{self._prologue('accounts')}{_FIND_CLIENT}\nlist=$({self._client(raw=True)} -e {shlex.quote(users)}) || exit\n"
+            f"{self._prologue('accounts')}{_FIND_CLIENT}\n"
+            f"list=$({self._client(raw=True)} -e {shlex.quote(users)}) || exit\n"
             f"printf '%s\\n' {shlex.quote(settings)} \"$list\" | {self._client(raw=True)}"
         )
 
@@ -204,7 +208,9 @@ class MySQL:
         return f'{self._prologue("dump")}{_FIND_DUMP}\nexec "$d" {self._connection()} {flags} --databases {databases}'
 
     def _load_command(self) -> str:
-        return f"{self._prologue('load')}{_FIND_CLIENT}\nexec {self._client()} --binary-mode --comments --local-infile=0"
+        return (
+            f"{self._prologue('load')}{_FIND_CLIENT}\nexec {self._client()} --binary-mode --comments --local-infile=0"
+        )
 
     def _probe(self, host: Remote, findings: Findings) -> _Server:
         try:

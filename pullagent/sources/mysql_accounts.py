@@ -59,8 +59,12 @@ def compose(roles: Iterable[str], statements: Iterable[str], databases: tuple[st
                 late.append(_grant(tokens))
         else:
             raise SourceError(f"an answer about accounts is not understood: {words[:3]}")
-    head = "SET SESSION sql_mode='';"
-    return Accounts("\n".join([head, *creates, *early, ""]), "\n".join([head, *late, ""]), count)
+    return Accounts(_text([*creates, *early]), _text(late), count)
+
+
+def _text(statements: list[str]) -> str:
+    # SHOW GRANTS for a role repeats those of the roles within it
+    return "\n".join(["SET SESSION sql_mode='';", *dict.fromkeys(statements), ""])
 
 
 def without_account(sql: str, account: str) -> str:
@@ -83,7 +87,7 @@ def tokenize(statement: str) -> list[str]:
 def _account(tokens: list[str]) -> tuple[str, list[str]]:
     """CREATE USER IF NOT EXISTS without its default roles, and these as a statement of their own."""
     first = _index(tokens, "USER") + 1
-    user = "".join(_name(tokens, first))
+    user = "".join(_name(tokens, first)).strip()
     body = tokens[first:]
     at = _phrase(body, "DEFAULT", "ROLE")
     roles: list[str] = []

@@ -60,8 +60,8 @@ def objects_sql(databases: Iterable[str]) -> str:
     within = f"IN ({', '.join(_literal(d) for d in databases)})"
     return (
         f"SELECT 'database', schema_name, '', '', '' FROM information_schema.schemata WHERE schema_name {within}; "
-        "SELECT table_type, table_schema, table_name, IF(table_type LIKE '%VIEW', table_comment, COALESCE(engine, '')), "
-        f"COALESCE(table_rows, '') FROM information_schema.tables WHERE table_schema {within}; "
+        "SELECT table_type, table_schema, table_name, IF(table_type LIKE '%VIEW', table_comment, COALESCE(engine, '')),"
+        f" COALESCE(table_rows, '') FROM information_schema.tables WHERE table_schema {within}; "
         "SELECT routine_type, routine_schema, routine_name, '', '' "
         f"FROM information_schema.routines WHERE routine_schema {within}; "
         "SELECT 'trigger', trigger_schema, trigger_name, '', '' "
@@ -76,8 +76,8 @@ def filled_sql(databases: Iterable[str]) -> str:
     ident = "CONCAT('`', REPLACE({0}, '`', '``'), '`')"
     return (
         "SELECT CONCAT('SELECT ''filled'', ', QUOTE(table_schema), ', ', QUOTE(table_name), ', EXISTS(SELECT 1 FROM ', "
-        f"{ident.format('table_schema')}, '.', {ident.format('table_name')}, '), '''';') FROM information_schema.tables "
-        f"WHERE table_schema {within} AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"
+        f"{ident.format('table_schema')}, '.', {ident.format('table_name')}, '), '''';') FROM information_schema.tables"
+        f" WHERE table_schema {within} AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"
     )
 
 

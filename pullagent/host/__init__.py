@@ -1,0 +1,68 @@
+"""A production host over SSH: pinned keys, binary streams both ways, stderr apart, time limits.
+
+Built on Fabric's Connection, with its raw channel: `Connection.run()` decodes and buffers what it reads. This package
+is the only place that imports fabric and paramiko, and does so only when it connects: they take long to load.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pullagent.errors import HostError
+from pullagent.host.command import TICK_S, Output, brief
+from pullagent.host.connection import close, connect, named_errors
+from pullagent.host.login import Limits, Login
+from pullagent.model import StopSignal
+
+if TYPE_CHECKING:
+    import paramiko
+    from fabric import Connection
+
+__all__ = ["Host", "Limits", "Login"]
+
+
+class Host:
+    """One connection; constructing it does no I/O, `with` connects and closes."""
+
+    def __init__(self, login: Login, limits: Limits, stop: StopSignal) -> None:
+        self.name = login.name
+        self._login, self._limits, self._stop = login, limits, stop
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> "Host":
+        self._connection = connect(self._login, self._limits)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection is not None:
+            close(self._connection)
+            self._connection = None
+
+    def open(self, command: str, good: tuple[int, ...] = (0,)) -> "Output":
+        """Start a command whose output is to be read as it comes."""
+        return Output(self._channel(command), command, good, self.name, self._limits, self._stop)
+
+    def read(self, command: str, limit: int = 16 << 20) -> bytes:
+        """All that a command writes to its standard output, at most `limit` bytes; HostError when it is more."""
+        parts, count = [], 0
+        with self.open(command) as output:
+            for chunk in output:
+                parts.append(chunk)
+                count += len(chunk)
+                if count > limit:
+                    raise HostError(f"{self.name}: an answer is longer than {limit} bytes: {brief(command)}")
+        return b"".join(parts)
+
+    def send(self, command: str, chunks: Iterable[bytes]) -> bytes:
+        """Run a command with `chunks` as its standard input; what it wrote to standard output (the last 64 KiB)."""
+        without_stall = Limits(self._limits.connect_s, self._limits.total_s, self._limits.total_s)
+        with Output(self._channel(command), command, (0,), self.name, without_stall, self._stop) as output:
+            return output.feed(chunks)
+
+    def _channel(self, command: str) -> "paramiko.Channel":
+        assert self._connection is not None, "used outside its with block"
+        self._stop.check()
+        with named_errors(self._login):
+            channel: paramiko.Channel = self._connection.transport.open_session(timeout=self._limits.connect_s)
+            channel.settimeout(TICK_S)
+            channel.exec_command(command)
+        return channel

@@ -1,0 +1,182 @@
+"""A running remote command: its output as it comes, its input, its standard error apart, its end judged."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from pullagent.errors import CommandFailed, ConnectionLost, HostError, Stopped
+from pullagent.host.login import Limits
+from pullagent.model import StopSignal
+
+if TYPE_CHECKING:
+    import paramiko
+
+CHUNK = 1 << 20
+STDERR_KEPT = 64 << 10
+TICK_S = 1.0
+_PACKET = 32 << 10
+_LAST_WORDS_S = 15
+
+
+class Output:
+    """A running remote command. Iterating yields its output and ends only if it ended with a good status."""
+
+    def __init__(
+        self,
+        channel: "paramiko.Channel",
+        command: str,
+        good: tuple[int, ...],
+        name: str,
+        limits: Limits,
+        stop: StopSignal,
+    ) -> None:
+        self._channel, self._command, self._good, self._name = channel, command, good, name
+        self._limits, self._stop = limits, stop
+        self._begun = time.monotonic()
+        self._last_byte: float | None = None
+        self._stderr = b""
+        self.status: int | None = None
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def __enter__(self) -> "Output":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._channel.close()
+
+    @property
+    def stderr(self) -> str:
+        """The last 64 KiB that the command wrote to standard error; whole once the stream has ended."""
+        return self._stderr.decode(errors="replace")
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            while chunk := self._receive():
+                self._last_byte = time.monotonic()
+                yield chunk
+            self._expect_good_end()
+        finally:
+            self._channel.close()
+
+    def feed(self, chunks: Iterable[bytes]) -> bytes:
+        """Write `chunks` to the command's input, close it, wait for the good end; the tail of its output."""
+        tail = _Tail(self._receive)
+        tail.start()
+        try:
+            for chunk in chunks:
+                self._transmit(memoryview(chunk))
+            self._channel.shutdown_write()
+        except (OSError, EOFError) as error:
+            # the command ended before it had read all: its status says more than the broken pipe
+            self._expect_good_end()
+            raise ConnectionLost(
+                f"{self._name}: the command ended before it had read everything: {brief(self._command)}"
+            ) from error
+        tail.join()
+        if tail.error is not None:
+            raise tail.error
+        self._expect_good_end()
+        return tail.data
+
+    def _transmit(self, view: memoryview) -> None:
+        # in pieces of one packet: Channel.sendall() copies what is left after each packet
+        while view:
+            try:
+                view = view[self._channel.send(bytes(view[:_PACKET])) :]
+            except TimeoutError:
+                self._check_limits()
+
+    def _receive(self) -> bytes:
+        while True:
+            try:
+                return bytes(self._channel.recv(CHUNK))
+            except TimeoutError:
+                self._check_limits()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                text = self._channel.recv_stderr(_PACKET)
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            if not text:
+                return
+            self._last_byte = time.monotonic()
+            self._stderr = (self._stderr + text)[-STDERR_KEPT:]
+
+    def _check_limits(self) -> None:
+        self._stop.check()
+        now = time.monotonic()
+        if self._last_byte is not None and now - self._last_byte > self._limits.stall_s:
+            raise ConnectionLost(
+                f"{self._name}: no byte came for {self._limits.stall_s:.0f} s",
+                "is the host or the network stuck? The limit is [ssh] stall_s",
+            )
+        if now - self._begun > self._limits.total_s:
+            raise ConnectionLost(
+                f"{self._name}: the command took longer than {self._limits.total_s:.0f} s: {brief(self._command)}",
+                "the limit is [ssh] total_s",
+            )
+
+    def _expect_good_end(self) -> None:
+        deadline = time.monotonic() + self._limits.stall_s
+        while not self._channel.status_event.wait(TICK_S):
+            self._stop.check()
+            if time.monotonic() > deadline:
+                raise ConnectionLost(
+                    f"{self._name}: the command closed its output, but does not end: {brief(self._command)}"
+                )
+        self._listener.join(_LAST_WORDS_S)
+        self.status = self._channel.exit_status
+        if self.status in self._good:
+            return
+        said = self.stderr.strip()
+        words = f": {said[-2000:]}" if said else ""
+        if self.status == -1:
+            transport = self._channel.get_transport()
+            if not transport.is_active():
+                raise ConnectionLost(
+                    f"{self._name}: the connection was lost{words}",
+                    "nothing was stored from it; run again once the host is back",
+                )
+            raise CommandFailed(
+                f"{self._name}: killed by a signal: {brief(self._command)}{words}", _OOM_HINT, status=-1, stderr=said
+            )
+        hint = _OOM_HINT if self.status == 137 else ""
+        raise CommandFailed(
+            f"{self._name}: status {self.status} from {brief(self._command)}{words}",
+            hint,
+            status=self.status,
+            stderr=said,
+        )
+
+
+_OOM_HINT = "out of memory there?  journalctl -k | grep -i 'killed process'"
+
+
+class _Tail(threading.Thread):
+    """Reads a command's output to its end while its input is being written; keeps the last 64 KiB."""
+
+    def __init__(self, receive: Callable[[], bytes]) -> None:
+        super().__init__(daemon=True)
+        self._receive = receive
+        self.data = b""
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        """Read until the end."""
+        try:
+            while chunk := self._receive():
+                self.data = (self.data + chunk)[-STDERR_KEPT:]
+        except (OSError, HostError, Stopped) as error:
+            self.error = error
+
+
+def brief(command: str) -> str:
+    """A command's first line, where sources say what it is for."""
+    first = command.strip().splitlines()[0].removeprefix("# pullagent: ")
+    return first if len(first) <= 70 else first[:69] + "…"

@@ -1,0 +1,49 @@
+"""The key that a host shows, and those pinned for it."""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pullagent.host.connection import gateway_connection, named_errors
+from pullagent.host.login import Limits, Login
+
+
+@dataclass(frozen=True)
+class HostKey:
+    """A host's public key: its type, its SHA-256 fingerprint (`SHA256:…`), and its line for known_hosts."""
+
+    kind: str
+    fingerprint: str
+    line: str
+
+
+def fetch_host_key(login: Login, limits: Limits) -> HostKey:
+    """The key a host shows, without logging in. HostError when it cannot be reached."""
+    import paramiko
+
+    with named_errors(login), gateway_connection(login, limits) as gateway:
+        if gateway is None:
+            sock: Any = socket.create_connection((login.address.host, login.port), timeout=limits.connect_s)
+        else:
+            sock = gateway.transport.open_channel(
+                "direct-tcpip", (login.address.host, login.port), ("", 0), timeout=limits.connect_s
+            )
+        transport = paramiko.Transport(sock)
+        try:
+            transport.banner_timeout = limits.connect_s
+            transport.start_client(timeout=limits.connect_s)
+            key = transport.get_remote_server_key()
+        finally:
+            transport.close()
+    return HostKey(key.get_name(), key.fingerprint, f"{login.known_hosts_name} {key.get_name()} {key.get_base64()}")
+
+
+def pinned_keys(login: Login) -> list[HostKey]:
+    """The keys pinned for this host in known_hosts; none when the file does not exist."""
+    import paramiko
+
+    if not login.known_hosts.exists():
+        return []
+    found: Mapping[str, paramiko.PKey] = paramiko.HostKeys(str(login.known_hosts)).lookup(login.known_hosts_name) or {}
+    return [HostKey(k, key.fingerprint, f"{login.known_hosts_name} {k} {key.get_base64()}") for k, key in found.items()]
