@@ -11,7 +11,7 @@ from typing import Literal
 from pullagent import __version__, seal
 from pullagent import config as configs
 from pullagent.config import Config
-from pullagent.errors import PullAgentError, Stopped, StoreError
+from pullagent.errors import PullAgentError, StoreError
 from pullagent.host import Host
 from pullagent.ledger import Ledger
 from pullagent.logins import limits, pull_login
@@ -114,7 +114,7 @@ class Puller:
         host = self._config.hosts[name.host]
         source: Source = host.sources[name.source]
         self._stop.check()
-        with self._store.locked(name, wait_s):
+        with self._store.locked(name, wait_s, self._stop):
             start = self._clock()
             self._observer.started(str(name), "connecting")
             with self._store.stage(name, start) as staging, self._connect(host) as remote:
@@ -148,8 +148,7 @@ class Puller:
 
     def _checked(self, job: str, artifact: Artifact) -> Iterator[bytes]:
         for chunk in artifact.stream:
-            if self._stop.is_set():
-                raise Stopped("stopped before it was done", "nothing was stored of it; run it again")
+            self._stop.check()
             artifact.check.feed(chunk)
             self._observer.advanced(job, len(chunk))
             yield chunk

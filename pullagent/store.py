@@ -14,7 +14,16 @@ from pathlib import Path
 from pullagent import manifest as manifests
 from pullagent.errors import LockedError, NoSuchSnapshot, StoreError, system_error
 from pullagent.manifest import Manifest
-from pullagent.model import RefQuery, Snapshot, SnapshotRef, SourceName, is_safe_name, is_snapshot_id, snapshot_id
+from pullagent.model import (
+    RefQuery,
+    Snapshot,
+    SnapshotRef,
+    SourceName,
+    StopSignal,
+    is_safe_name,
+    is_snapshot_id,
+    snapshot_id,
+)
 
 STAGING, TRASH, LOCKS = ".staging", ".trash", ".locks"
 
@@ -85,14 +94,14 @@ class Store:
             temporary.replace(self.root / name)
 
     @contextmanager
-    def locked(self, name: SourceName, wait_s: float = 0.0) -> Iterator[None]:
+    def locked(self, name: SourceName, wait_s: float = 0.0, stop: StopSignal | None = None) -> Iterator[None]:
         """Hold the exclusive lock of one source; LockedError if another holds it for longer than `wait_s`."""
         path = self.root / LOCKS / name.host / f"{name.source}.lock"
         with _storing(path):
             path.parent.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            _lock(descriptor, fcntl.LOCK_EX, wait_s, f"{name} is being pulled by another run")
+            _lock(descriptor, fcntl.LOCK_EX, f"{name} is being pulled by another run", wait_s, stop or StopSignal())
             yield
         finally:
             os.close(descriptor)
@@ -105,7 +114,7 @@ class Store:
         except OSError as error:
             raise NoSuchSnapshot(f"{snapshot.ref} has gone: {error.strerror}") from error
         try:
-            _lock(descriptor, fcntl.LOCK_SH, 0.0, f"{snapshot.ref} is being removed")
+            _lock(descriptor, fcntl.LOCK_SH, f"{snapshot.ref} is being removed", 0.0, StopSignal())
             yield
         finally:
             os.close(descriptor)
@@ -215,7 +224,7 @@ def _directories(directory: Path) -> list[str]:
         return []
 
 
-def _lock(descriptor: int, mode: int, wait_s: float, busy: str) -> None:
+def _lock(descriptor: int, mode: int, busy: str, wait_s: float, stop: StopSignal) -> None:
     deadline = time.monotonic() + wait_s
     while True:
         try:
@@ -224,7 +233,8 @@ def _lock(descriptor: int, mode: int, wait_s: float, busy: str) -> None:
         except BlockingIOError as error:
             if time.monotonic() >= deadline:
                 raise LockedError(busy, "wait for it to end, or give --wait 30m") from error
-        time.sleep(0.2)
+        stop.wait(0.2)
+        stop.check()
 
 
 def _write_durably(path: Path, data: bytes, mode: int = 0o400) -> None:
