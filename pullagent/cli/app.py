@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from typer.main import get_command
@@ -12,12 +12,15 @@ from pullagent import __version__
 from pullagent.cli import config as config_verbs
 from pullagent.cli import fetch, restore, run, show, trust, ui
 from pullagent.cli import list as list_verb
-from pullagent.errors import PullAgentError
+from pullagent.errors import PullAgentError, UsageError
+
+# typer names its own error for a wrong command line only through this subclass of it
+_CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
 
 app = typer.Typer(
     name="pullagent",
     help="Pull database dumps over SSH into an encrypted, dated store; list, fetch and restore them.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -31,6 +34,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     config: Annotated[
         Path | None,
         typer.Option(help="hosts.toml; else PULLAGENT_CONFIG, /etc/pullagent/hosts.toml or ./hosts.toml."),
@@ -38,6 +42,9 @@ def _options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     """What stands before the verb."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
 
 
 for verb in (run, list_verb, show, fetch, restore, trust):
@@ -59,6 +66,13 @@ def _run(arguments: list[str]) -> int:
     except PullAgentError as error:
         ui.fail(error)
         return error.exit_code
+    except typer.Abort:
+        ui.fail(PullAgentError("interrupted"))
+        return 130
+    except _CommandLineError as error:
+        name = error.ctx.command_path if error.ctx else "pullagent"
+        ui.fail(UsageError(error.format_message() or "what should it do?", f"{name} --help"))
+        return 2
     except KeyboardInterrupt as error:
         code = 143 if isinstance(error, ui.Terminated) else 130
         ui.fail(
