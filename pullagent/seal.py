@@ -73,14 +73,12 @@ def seal(name: str, chunks: Iterable[bytes], path: Path, *, recipients: Sequence
         raise system_error(path, error) from error
     with os.fdopen(descriptor, "wb", buffering=0) as file, _age(["-e", *_recipient_flags(recipients)]) as age:
         writer = _Writer(age.stdout, file)
-        writer.start()
-        with age.feeding(writer.failure):
+        with age.outlived_by(writer), age.feeding(writer.failure):
             for chunk in chunks:
                 digest.update(chunk)
                 plain_bytes += len(chunk)
                 compressed_bytes += age.send(compressor.compress(chunk))
             compressed_bytes += age.send(compressor.flush())
-        writer.join()
         age.expect_success(writer.failure)
         try:
             os.fsync(file.fileno())
@@ -188,6 +186,18 @@ class _Age:
         if data:
             self._process.stdin.write(data)
         return len(data)
+
+    @contextmanager
+    def outlived_by(self, writer: threading.Thread) -> Iterator[None]:
+        """Run `writer` beside it, and let it end before the file that it writes is closed."""
+        writer.start()
+        try:
+            yield
+        except BaseException:
+            self._process.kill()
+            raise
+        finally:
+            writer.join()
 
     @contextmanager
     def feeding(self, failure: Callable[[], Exception | None]) -> Iterator[None]:

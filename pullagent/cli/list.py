@@ -20,9 +20,7 @@ def register(app: typer.Typer) -> None:
 
 def list_snapshots(
     context: typer.Context,
-    target: Annotated[
-        str | None, typer.Argument(metavar="HOST[/SOURCE]", help="Only of this host or source.")
-    ] = None,
+    target: Annotated[str | None, typer.Argument(metavar="HOST[/SOURCE]", help="Only of this host or source.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """List the snapshots in the store, newest first."""

@@ -19,9 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     context: typer.Context,
-    targets: Annotated[
-        list[str] | None, typer.Argument(metavar="HOST[/SOURCE]", help="All sources without.")
-    ] = None,
+    targets: Annotated[list[str] | None, typer.Argument(metavar="HOST[/SOURCE]", help="All sources without.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Sources pulled side by side.")] = 2,
     wait: Annotated[str, typer.Option(metavar="DUR", help="Wait this long for a lock, such as 30m.")] = "0s",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,

@@ -54,6 +54,7 @@ class Output:
     def __iter__(self) -> Iterator[bytes]:
         try:
             while chunk := self._receive():
+                self._check_total()
                 self._last_byte = time.monotonic()
                 yield chunk
             self._expect_good_end()
@@ -105,7 +106,9 @@ class Output:
                 return
             if not text:
                 return
-            self._last_byte = time.monotonic()
+            if self._last_byte is not None:
+                # a word here shows life, but the clock starts with the output: `influxd backup` speaks, then works
+                self._last_byte = time.monotonic()
             self._stderr = (self._stderr + text)[-STDERR_KEPT:]
 
     def _check_limits(self) -> None:
@@ -116,7 +119,10 @@ class Output:
                 f"{self._name}: no byte came for {self._limits.stall_s:.0f} s",
                 "is the host or the network stuck? The limit is [ssh] stall_s",
             )
-        if now - self._begun > self._limits.total_s:
+        self._check_total()
+
+    def _check_total(self) -> None:
+        if time.monotonic() - self._begun > self._limits.total_s:
             raise ConnectionLost(
                 f"{self._name}: the command took longer than {self._limits.total_s:.0f} s: {brief(self._command)}",
                 "the limit is [ssh] total_s",

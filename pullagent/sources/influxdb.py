@@ -88,7 +88,7 @@ class InfluxDB:
         target._probe(host, Findings())
         present = target._inventory(host)
         for database in target.databases:
-            if any(fields for policy in present.points.get(database, {}).values() for fields in policy.values()):
+            if present.slow or _has_points(present.points.get(database, {})):
                 raise RestoreError(
                     f"{host.name}: the target's {database} holds points already; nothing was changed",
                     "is this the right host? If so, DROP DATABASE there first, then restore again",

@@ -34,9 +34,9 @@ _FIND_DUMP = "d=$(command -v mariadb-dump || command -v mysqldump) || { echo 'no
 def _database(name: str) -> str:
     if name.lower() in _SYSTEM:
         raise ValueError(f"found {name!r}, a system database; accounts and grants are saved without naming it")
-    if not name or re.search(r"[\x00-\x1f\x7f'\"`\\/]", name):
+    if not name or name.startswith("-") or re.search(r"[\x00-\x1f\x7f'\"`\\/]", name):
         raise ValueError(
-            f"found {name!r}; quotes, slashes and control characters cannot stand in a database's name here"
+            f"found {name!r}; a database's name may not begin with '-' or hold quotes, slashes or control characters"
         )
     return name
 
