@@ -16,7 +16,8 @@
     │   ├── NoSuchSnapshot       10   the reference names no snapshot
     │   └── LockedError          11   another run holds the lock
     ├── RestoreError              1   the target is not fit, or what it holds afterwards differs
-    └── Stopped             130/143   Ctrl-C or SIGTERM
+    └── Stopped                 130   a worker was told to end
+    Interrupted         129/130/143   SIGHUP, Ctrl-C, SIGTERM
 
 Only `pullagent.cli` turns them into text and exit codes.
 """
@@ -122,9 +123,21 @@ class RestoreError(PullAgentError):
 
 
 class Stopped(PullAgentError):
-    """Ctrl-C (130) or SIGTERM (143)."""
+    """A worker thread gave up because the run is to end."""
 
     exit_code = 130
+
+
+class Interrupted(BaseException):
+    """Ctrl-C (130), SIGHUP (129) or SIGTERM (143) in the main thread.
+
+    Not a KeyboardInterrupt, which the command-line library takes for its own, and not an Exception: nothing but the
+    edge, and who must say what is left behind, catches it.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"signal {signal_number}")
+        self.exit_code = 128 + signal_number
 
 
 def system_error(path: Path, error: OSError) -> StoreError:

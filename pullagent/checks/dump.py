@@ -6,6 +6,7 @@ bodies of routines, triggers and events stand between DELIMITER lines, and may h
 """
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from pullagent.errors import ContentError
@@ -14,6 +15,7 @@ _HEAD_BYTES = 400
 _LINE_BYTES = 4096
 _TAIL_BYTES = 400
 _HEAD = re.compile(rb"(?:/\*M?!999999\\- [^\n]*\n)?-- (?:MySQL|MariaDB) dump ")
+_SANDBOX = re.compile(rb"/\*M?!999999\\- [^\n]*\n")
 _MARKER = re.compile(rb"\n-- Dump completed[^\n]*\n\Z")
 # rows are passed over without a step of Python for each
 _LINE = re.compile(rb"\n(?!\()")
@@ -117,6 +119,17 @@ class DumpCheck:
             name = _plain(quoted) if quoted else (ansi.replace(b'""', b'"') if ansi else bare).decode(errors="replace")
             kind = match[1].decode().lower()
             self.found.add(DumpObject(kind, self._database, name))
+
+
+def without_sandbox(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """A dump less the first line with which newer MariaDB clients restrict themselves: others stop at it."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if b"\n" in head:
+            break
+    yield _SANDBOX.sub(b"", head, count=1) if _SANDBOX.match(head) else head
+    yield from chunks
 
 
 def _plain(quoted: bytes) -> str:

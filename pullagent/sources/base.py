@@ -1,12 +1,29 @@
 """The seam between source kinds and everything else: what a kind must offer, and what it may ask of a host."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Annotated, ClassVar, Protocol
+
+from pydantic import AfterValidator
 
 from pullagent.manifest import Manifest
 from pullagent.model import Artifact, Findings
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or re.search(r"[\x00-\x1f\x7f]", path) or ".." in path.split("/"):
+        raise ValueError(f"found {path!r}; write an absolute path on the host")
+    return path
+
+
+RemotePath = Annotated[str, AfterValidator(_absolute)]
+
+
+def prologue(what: str) -> str:
+    """What every remote command begins with: a line that names it, and a locale that messages can be judged in."""
+    return f"# pullagent: {what}\nLC_ALL=C; export LC_ALL\n"
 
 
 class Stream(Protocol):
@@ -48,7 +65,7 @@ class Opened(Protocol):
 
 @dataclass(frozen=True)
 class Restored:
-    """One thing that a restore should have brought back: how many or what was expected, and found."""
+    """One thing that a restore should have brought back: what was expected, and found. `expected` None: only told."""
 
     name: str
     kind: str
@@ -58,7 +75,7 @@ class Restored:
     @property
     def equal(self) -> bool:
         """Whether it came back as it was."""
-        return self.expected == self.found
+        return self.expected is None or self.expected == self.found
 
 
 class Source(Protocol):
@@ -75,6 +92,9 @@ class Source(Protocol):
 
     def restore(self, host: Remote, snapshot: Opened) -> list[Restored]:
         """Put a snapshot back onto a target that holds nothing yet, and compare. RestoreError when it may not."""
+
+    def grants(self, user: str) -> str:
+        """SQL that makes the database account of the OS account `user` with the least rights; empty where none is."""
 
     def recovery(self, files: Mapping[str, str]) -> str:
         """How to restore with age, zstd and the stock client alone; `files` maps artifacts to stored files."""

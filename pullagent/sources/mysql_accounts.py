@@ -26,14 +26,15 @@ SYSTEM_ACCOUNTS = (
 
 @dataclass(frozen=True)
 class Accounts:
-    """Two SQL texts, one statement a line, and how many accounts and roles they make."""
+    """Two SQL texts, one statement a line; how many accounts and roles they make, and their names (`user@host`)."""
 
     accounts: str
     grants: str
     count: int
+    names: frozenset[str]
 
 
-def compose(roles: Iterable[str], statements: Iterable[str], databases: tuple[str, ...]) -> Accounts:
+def compose(roles: Iterable[str], statements: Iterable[str], databases: tuple[str, ...], *, mariadb: bool) -> Accounts:
     """Order and amend the server's own statements.
 
     `roles` are MariaDB's role names; `statements` the lines of SHOW CREATE USER and SHOW GRANTS. Grants on objects of
@@ -59,24 +60,45 @@ def compose(roles: Iterable[str], statements: Iterable[str], databases: tuple[st
                 late.append(_grant(tokens))
         else:
             raise SourceError(f"an answer about accounts is not understood: {words[:3]}")
-    return Accounts(_text([*creates, *early]), _text(late), count)
+    # without this mode MariaDB makes an account without a password of a grant to one that could not be made
+    mode = "NO_AUTO_CREATE_USER" if mariadb else ""
+    accounts = _text(mode, [*creates, *early])
+    return Accounts(accounts, _text(mode, late), count, frozenset(names_in(accounts)))
 
 
-def _text(statements: list[str]) -> str:
+def names_in(accounts: str) -> set[str]:
+    """The accounts and roles that a composed text makes, as `user@host` (a role of MariaDB: `role@`)."""
+    return {subject_of(line) for line in accounts.split("\n") if line.startswith("CREATE ")}
+
+
+def subject_of(line: str) -> str:
+    """The account that a composed statement is about, as `user@host`; `?` for none."""
+    tokens = _subject(line)
+    if not tokens:
+        return "?"
+    return unquote(tokens[0]) + "@" + (unquote(tokens[2]) if len(tokens) == 3 else "")
+
+
+def _text(mode: str, statements: list[str]) -> str:
     # SHOW GRANTS for a role repeats those of the roles within it
-    return "\n".join(["SET SESSION sql_mode='';", *dict.fromkeys(statements), ""])
+    return "\n".join([f"SET SESSION sql_mode='{mode}';", *dict.fromkeys(statements), ""])
 
 
 def without_account(sql: str, account: str) -> str:
     """`sql` as composed, less the statements about one account, given as CURRENT_USER() shows it (`user@host`)."""
     user, _, host = account.rpartition("@")
     quoted = [quote(user), "@", quote(host)]
-    return "".join(line for line in sql.splitlines(keepends=True) if _subject(line) != quoted)
+    return "".join(line for line in re.split(r"(?<=\n)", sql) if _subject(line) != quoted)
 
 
 def quote(name: str) -> str:
     """A name in backquotes."""
     return "`" + name.replace("`", "``") + "`"
+
+
+def pattern(database: str) -> str:
+    """A database's name in backquotes for GRANT, where `_` and `%` would match others."""
+    return quote(database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%"))
 
 
 def tokenize(statement: str) -> list[str]:

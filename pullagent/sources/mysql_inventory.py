@@ -3,13 +3,18 @@
 import fnmatch
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pullagent.checks.dump import DumpObject
+from pullagent.errors import ContentError
 from pullagent.sources.mysql_accounts import quote, tokenize, unquote
 
-OUTSIDE_TRANSACTION = frozenset({"MyISAM", "MEMORY", "Aria", "CSV", "ARCHIVE", "MRG_MyISAM", "FEDERATED", "BLACKHOLE"})
+SYSTEM_DATABASES = ("mysql", "information_schema", "performance_schema", "sys")
+OUTSIDE_TRANSACTION = frozenset({"MyISAM", "MEMORY", "Aria", "CSV", "ARCHIVE"})
+# the dump programs leave their rows out
+WITHOUT_ROWS = frozenset({"MRG_MyISAM", "MRG_MYISAM", "FEDERATED", "BLACKHOLE"})
+_READS = re.compile(r"\b(?:from|join)[\s(]+`((?:[^`]|``)+)`\.`")
 _KIND_OF_TYPE = {"VIEW": "view", "SYSTEM VIEW": "view", "SEQUENCE": "sequence"}
 _ESCAPE = {"0": "\0", "n": "\n", "t": "\t", "\\": "\\"}
 
@@ -40,24 +45,32 @@ class Object:
 
 @dataclass(frozen=True)
 class Inventory:
-    """The databases that exist among those asked for, and everything in them."""
+    """The databases that exist among those asked for, and everything in them.
+
+    `definers` are the accounts (`user@host`) that views, routines, triggers and events run as; `reads` pairs each view
+    with the databases that it reads.
+    """
 
     databases: tuple[str, ...]
-    objects: tuple[Object, ...] = field(default=())
+    objects: tuple[Object, ...] = ()
+    definers: tuple[str, ...] = ()
+    reads: tuple[tuple[str, str], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For inventory.json."""
-        return {"databases": list(self.databases), "objects": [asdict(o) for o in self.objects]}
+        objects = [asdict(o) for o in self.objects]
+        return {"databases": list(self.databases), "objects": objects, "definers": list(self.definers)}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Inventory":
         """What `as_json` gave."""
-        return cls(tuple(value["databases"]), tuple(Object(**o) for o in value["objects"]))
+        objects = tuple(Object(**o) for o in value["objects"])
+        return cls(tuple(value["databases"]), objects, tuple(value.get("definers", ())))
 
 
 def objects_sql(databases: Iterable[str]) -> str:
     """SELECTs of five columns: kind, database, name, and two that depend on the kind."""
-    within = f"IN ({', '.join(_literal(d) for d in databases)})"
+    within = f"IN ({', '.join(literal(d) for d in databases)})"
     return (
         f"SELECT 'database', schema_name, '', '', '' FROM information_schema.schemata WHERE schema_name {within}; "
         "SELECT table_type, table_schema, table_name, IF(table_type LIKE '%VIEW', table_comment, COALESCE(engine, '')),"
@@ -66,34 +79,57 @@ def objects_sql(databases: Iterable[str]) -> str:
         f"FROM information_schema.routines WHERE routine_schema {within}; "
         "SELECT 'trigger', trigger_schema, trigger_name, '', '' "
         f"FROM information_schema.triggers WHERE trigger_schema {within}; "
-        f"SELECT 'event', event_schema, event_name, '', '' FROM information_schema.events WHERE event_schema {within}"
+        f"SELECT 'event', event_schema, event_name, '', '' FROM information_schema.events WHERE event_schema {within}; "
+        "SELECT 'reads', table_schema, table_name, view_definition, '' "
+        f"FROM information_schema.views WHERE table_schema {within}; "
+        f"SELECT 'definer', '', definer, '', '' FROM information_schema.views WHERE table_schema {within} "
+        f"UNION SELECT 'definer', '', definer, '', '' FROM information_schema.routines WHERE routine_schema {within} "
+        f"UNION SELECT 'definer', '', definer, '', '' FROM information_schema.triggers WHERE trigger_schema {within} "
+        f"UNION SELECT 'definer', '', definer, '', '' FROM information_schema.events WHERE event_schema {within}"
     )
 
 
 def filled_sql(databases: Iterable[str]) -> str:
     """A SELECT that composes, for each table, a SELECT of five columns that tells whether it has a row."""
-    within = f"IN ({', '.join(_literal(d) for d in databases)})"
+    within = f"IN ({', '.join(literal(d) for d in databases)})"
     ident = "CONCAT('`', REPLACE({0}, '`', '``'), '`')"
     return (
         "SELECT CONCAT('SELECT ''filled'', ', QUOTE(table_schema), ', ', QUOTE(table_name), ', EXISTS(SELECT 1 FROM ', "
         f"{ident.format('table_schema')}, '.', {ident.format('table_name')}, '), '''';') FROM information_schema.tables"
         f" WHERE table_schema {within} AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"
+        f" AND engine NOT IN ({', '.join(literal(e) for e in sorted(WITHOUT_ROWS))})"
     )
 
 
 def parse(answer: bytes) -> Inventory:
-    """Read the batch output (tab-separated, escaped) of both kinds of SELECT."""
+    """Read the batch output (tab-separated, escaped) of both kinds of SELECT. ContentError when it is not that."""
+    try:
+        return _parse(answer)
+    except ValueError as error:
+        hint = "does a login script (.bashrc, .profile) print something for every SSH login? It must be silent"
+        raise ContentError(f"the server's list of its objects cannot be read: {error}", hint) from error
+
+
+def _parse(answer: bytes) -> Inventory:
     databases: list[str] = []
     objects: dict[tuple[str, str], Object] = {}
     others: list[Object] = []
-    for line in answer.decode(errors="replace").splitlines():
+    definers: list[str] = []
+    reads: dict[tuple[str, str], None] = {}
+    # not splitlines(): a name may hold what Unicode takes for a line's end
+    for line in filter(None, answer.decode(errors="replace").split("\n")):
         kind, database, name, detail, rows = (_unescape(column) for column in line.split("\t"))
         if kind == "database":
             databases.append(database)
+        elif kind == "definer":
+            definers.append(name)
+        elif kind == "reads":
+            others_read = {m.replace("``", "`") for m in _READS.findall(detail)} - {database, *SYSTEM_DATABASES}
+            reads |= dict.fromkeys((f"{database}.{name}", other) for other in sorted(others_read))
         elif kind == "filled":
             table = objects.get((database, name))
             if table is not None and detail == "1":
-                objects[database, name] = Object(**(asdict(table) | {"filled": True}))
+                objects[database, name] = replace(table, filled=True)
         elif kind.isupper() and kind not in ("PROCEDURE", "FUNCTION", "PACKAGE", "PACKAGE BODY"):
             estimate = int(rows) if rows.isdigit() else None
             stored = _KIND_OF_TYPE.get(kind, "table")
@@ -101,7 +137,15 @@ def parse(answer: bytes) -> Inventory:
             objects[database, name] = Object(stored, database, name, detail, estimate, versioned=versioned)
         else:
             others.append(Object(kind.lower(), database, name))
-    return Inventory(tuple(databases), (*objects.values(), *others))
+    return Inventory(tuple(databases), (*objects.values(), *others), tuple(definers), tuple(reads))
+
+
+def common(before: Inventory, after: Inventory) -> Inventory:
+    """What a dump taken in between must hold: objects of both, filled only if they were so both times."""
+    earlier = {o.key: o for o in before.objects}
+    objects = [replace(o, filled=o.filled and earlier[o.key].filled) for o in after.objects if o.key in earlier]
+    definers = tuple(d for d in after.definers if d in before.definers)
+    return Inventory(after.databases, tuple(objects), definers)
 
 
 def lacking(before: Inventory, after: Inventory, found: set[DumpObject]) -> list[str]:
@@ -119,15 +163,24 @@ def lacking(before: Inventory, after: Inventory, found: set[DumpObject]) -> list
 
 
 def missing_grants(
-    grants: Iterable[str], account: str, databases: Iterable[str], *, mariadb: bool, accounts: bool
+    grants: Iterable[str],
+    account: str,
+    databases: Iterable[str],
+    *,
+    mariadb: bool,
+    accounts: bool,
+    masking: bool = False,
 ) -> list[str]:
-    """The GRANT statements that a dump account still needs; none when roles make its rights unknowable here."""
+    """The GRANT statements that a dump account still needs (and REVOKEs that limit it).
+
+    Rights by a role do not count: whether a role is active is up to the session. `masking`: the dump program reads
+    masking policies, from MySQL 9.7 on.
+    """
     held: list[tuple[set[str], str, str]] = []
     for grant in grants:
         parsed = _parse_grant(grant)
-        if parsed is None:
-            return []
-        held.append(parsed)
+        if parsed is not None:
+            held.append(parsed)
 
     def has(privilege: str, database: str, table: str = "*") -> bool:
         return any(
@@ -137,9 +190,9 @@ def missing_grants(
             for privileges, on_database, on_table in held
         )
 
-    needed = []
+    needed = [f"(undo) {grant};" for grant in grants if grant.upper().startswith("REVOKE ")]
     user, _, host = account.rpartition("@")
-    to = f"TO {_literal(user)}@{_literal(host)};"
+    to = f"TO {literal(user)}@{literal(host)};"
     for database in databases:
         lacks = [p for p in ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT") if not has(p, database)]
         if lacks:
@@ -148,6 +201,8 @@ def missing_grants(
         needed.append(f"GRANT SELECT ON mysql.proc {to}")
     if not mariadb and not has("SHOW_ROUTINE", "") and not has("SELECT", ""):
         needed.append(f"GRANT SHOW_ROUTINE ON *.* {to}")
+    if masking and not has("SELECT", "performance_schema"):
+        needed.append(f"GRANT SELECT ON performance_schema.* {to}")
     if accounts and not has("SELECT", "mysql"):
         needed.append(f"GRANT SELECT ON mysql.* {to}")
     return needed
@@ -184,5 +239,6 @@ def _unescape(column: str) -> str:
     return re.sub(r"\\([0nt\\])", lambda m: _ESCAPE[m[1]], column)
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """A name as an SQL string."""
     return "'" + text.replace("'", "''") + "'"

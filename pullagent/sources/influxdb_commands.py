@@ -1,0 +1,147 @@
+"""The shell that the influxdb source sends: constants given its keys in hosts.toml. Pure."""
+
+import shlex
+from dataclasses import dataclass
+
+from pullagent.sources.base import prologue
+
+COUNT_LIMIT_S = 120
+_PROBE_LIMIT_S = 5
+# a CSV row's first field, without CSV's quotes, escaped for double quotes in InfluxQL
+_TO_IDENTIFIER = r"""-e '/^".*"$/{s/^"//;s/"$//;s/""/"/g;}' -e 's/\\/\\\\/g' -e 's/"/\\"/g'"""
+
+
+@dataclass(frozen=True)
+class Commands:
+    """The commands for one set of databases on one server; ports as HOST:PORT."""
+
+    databases: tuple[str, ...]
+    config_files: tuple[str, ...]
+    env_file: str | None
+    api_port: str
+    backup_port: str
+    staging: str
+
+    def all_of_a_pull(self) -> tuple[str, ...]:
+        """Every command a pull can send."""
+        return self.probe(), self.inventory(), self.backup(), self.empty_shards(), self.configuration()
+
+    def _prologue(self, what: str) -> str:
+        """What every command begins with: its name, and `q FORMAT QUERY`."""
+        host, _, port = self.api_port.rpartition(":")
+        names = ", ".join(self.databases)
+        login = ""
+        if self.env_file:
+            login = f". {shlex.quote(self.env_file)} || exit\nexport INFLUX_USERNAME INFLUX_PASSWORD\n"
+        return (
+            f"{prologue(f'{what} of {names}')}{login}"
+            f'q() {{ influx -host {host} -port {port} -format "$1" -execute "$2"; }}\n'
+        )
+
+    def _private_directory(self) -> str:
+        """A fresh `$d`, gone on every way out; those of shells that were killed are swept first."""
+        prefix = shlex.quote(f"{self.staging.rstrip('/')}/pullagent-influxdb.")
+        return (
+            f"umask 077\nfor old in {prefix}*; do\n"
+            '  [ -d "$old" ] && [ -O "$old" ] || continue\n'
+            f'  pid=${{old#{prefix}}}; kill -0 "${{pid%%.*}}" 2>/dev/null || rm -rf "$old"\ndone\n'
+            f"d=$(mktemp -d {prefix}$$.XXXXXX) || exit\n"
+            "trap 'rm -rf \"$d\"' EXIT\ntrap 'exit 143' HUP INT TERM PIPE\n"
+        )
+
+    def probe(self) -> str:
+        # a closed port makes `influxd backup` try for minutes before it fails
+        address = self.backup_port.replace(":", "/")
+        return (
+            self._prologue("version and ports")
+            + "command -v influx >/dev/null && command -v influxd >/dev/null || "
+            + "{ echo 'no influx or influxd program here' >&2; exit 127; }\n"
+            + f"timeout {_PROBE_LIMIT_S} bash -c ': </dev/tcp/{address}' || "
+            + f"{{ echo 'backup port {self.backup_port} does not answer' >&2; exit 69; }}\n"
+            + "q json 'SHOW DIAGNOSTICS' && influxd version"
+        )
+
+    def inventory(self) -> str:
+        host, _, port = self.api_port.rpartition(":")
+        command = self._prologue("shards and point counts")
+        command += (
+            "printf 'databases\\t' && q json 'SHOW DATABASES' && printf 'shards\\t' && q json 'SHOW SHARDS' || exit\n"
+        )
+        for database in self.databases:
+            # a database that is not there has no policies, and no points
+            policies = shlex.quote(f'SHOW RETENTION POLICIES ON "{database}"')
+            command += (
+                f"list=$(q csv {policies} 2>&1) || case $list in *'database not found'*) list='' ;;"
+                " *) printf '%s\\n' \"$list\" >&2; exit 1 ;; esac\n"
+                r"""printf '%s\n' "$list" | sed -e '1d' -e '/^$/d' -e 's/\(,[^,]*\)\{4\}$//' """
+                f"{_TO_IDENTIFIER} | while IFS= read -r rp; do\n"
+                f"  printf 'points\\t%s\\t%s\\t' {shlex.quote(database)} \"$rp\"\n"
+                f"  timeout {COUNT_LIMIT_S} influx -host {host} -port {port} -format json -execute "
+                f'"SELECT COUNT(*) FROM \\"{database}\\".\\"$rp\\"./.*/"\n'
+                '  s=$?; [ "$s" = 124 ] && echo slow || [ "$s" = 0 ] || exit "$s"\n'
+                "done || exit\n"
+            )
+        return command
+
+    def backup(self) -> str:
+        command = self._prologue("backup") + self._private_directory()
+        for database in self.databases:
+            quoted = shlex.quote(database)
+            command += (
+                f'mkdir "$d"/{quoted} && '
+                f'influxd backup -portable -host {self.backup_port} -database {quoted} "$d"/{quoted} >&2 || exit\n'
+            )
+        return command + 'tar -C "$d" -cf - ' + " ".join(shlex.quote(d) for d in self.databases)
+
+    def empty_shards(self) -> str:
+        """Reads shard ids, a line each, and writes those that hold no point.
+
+        The ids come by standard input because a gate allows constant commands only; they may be digits alone.
+        """
+        count = "SELECT COUNT(*) FROM \\\"$db\\\".\\\"$rp\\\"./.*/ WHERE time >= '$from' AND time < '$to'"
+        return (
+            self._prologue("empty shards")
+            + "all=$(q csv 'SHOW SHARDS') || exit\n"
+            + "while IFS= read -r id; do\n"
+            + "  case $id in ''|*[!0-9]*) exit 64 ;; esac\n"
+            + '  row=$(printf \'%s\\n\' "$all" | grep "^[^,]*,$id,") || { echo "$id"; continue; }\n'
+            # name,id,database,retention_policy,shard_group,start_time,end_time,expiry_time,owners
+            + "  from=$(printf '%s' \"$row\" | sed 's/.*,\\([^,]*\\),[^,]*,[^,]*,[^,]*$/\\1/')\n"
+            + "  to=$(printf '%s' \"$row\" | sed 's/.*,\\([^,]*\\),[^,]*,[^,]*$/\\1/')\n"
+            + "  db=$(printf '%s' \"$row\" | cut -d, -f3)\n"
+            + "  rp=$(printf '%s\\n' \"$row\" | sed -e 's/^[^,]*,[^,]*,[^,]*,//' -e 's/\\(,[^,]*\\)\\{5\\}$//'"
+            + f" {_TO_IDENTIFIER})\n"
+            + f'  found=$(q json "{count}") || exit\n'
+            + "  case $found in *'\"series\"'*) ;; *) printf '%s\\n' \"$id\" ;; esac\n"
+            + "done"
+        )
+
+    def configuration(self) -> str:
+        files = " ".join(shlex.quote(f.lstrip("/")) for f in self.config_files)
+        return (
+            self._prologue("configuration")
+            + self._private_directory()
+            + 'mkdir "$d/queries" && cd "$d/queries" || exit\n'
+            + "q json 'SHOW USERS' >users.json && q json 'SHOW CONTINUOUS QUERIES' >continuous_queries.json || exit\n"
+            + "list=$(q csv 'SHOW USERS') || exit\n"
+            + f"printf '%s\\n' \"$list\" | sed -e '1d' -e '/^$/d' -e 's/,[a-z]*$//' {_TO_IDENTIFIER}"
+            + " | while IFS= read -r u; do\n"
+            + '  printf \'%s\\t\' "$u" && q json "SHOW GRANTS FOR \\"$u\\"" || exit\ndone >grants.tsv || exit\n'
+            + 'tar -C "$d" -cf - queries'
+            + (f" -C / {files}" if files else "")
+        )
+
+    def query(self, query: str) -> str:
+        return self._prologue("query") + f"q json {shlex.quote(query)}"
+
+    def restore(self) -> str:
+        command = self._prologue("restore") + self._private_directory() + 'tar -C "$d" -xf - || exit\n'
+        for database in self.databases:
+            quoted = shlex.quote(database)
+            there = shlex.quote(f'SHOW RETENTION POLICIES ON "{database}"')
+            command += f'influxd restore -portable -host {self.backup_port} -db {quoted} "$d"/{quoted} >&2 || {{ s=$?\n'
+            # for a database without shards it makes the database, and yet says that it failed
+            command += (
+                f'  ls "$d"/{quoted}/*.tar.gz >/dev/null 2>&1 && exit "$s"; q json {there} >/dev/null || exit\n}}\n'
+            )
+        return command

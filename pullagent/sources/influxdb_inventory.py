@@ -1,0 +1,106 @@
+"""What an InfluxDB server holds, as its client answers in JSON, and how two such answers compare. Pure."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pullagent.errors import ContentError, SourceError
+from pullagent.sources.base import Restored
+
+Points = dict[str, dict[str, dict[str, dict[str, int]]]]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Databases, shard ids by database, and point counts, at one moment."""
+
+    existing: frozenset[str]
+    shards: dict[str, set[int]]
+    points: Points
+    slow: bool
+
+    @classmethod
+    def parse(cls, answer: str, host: str) -> "Inventory":
+        existing: set[str] = set()
+        shards: dict[str, set[int]] = {}
+        points: Points = {}
+        slow = False
+        for line in filter(None, answer.splitlines()):
+            kind, _, rest = line.partition("\t")
+            if kind == "databases":
+                existing = {row["name"] for row in rows_of(parse_json(rest, host))}
+            elif kind == "shards":
+                for row in rows_of(parse_json(rest, host)):
+                    shards.setdefault(row["database"], set()).add(int(row["id"]))
+            elif kind == "points" and rest.endswith("\tslow"):
+                slow = True
+            elif kind == "points":
+                database, policy, counts = rest.split("\t", 2)
+                points.setdefault(database, {})[policy] = _counts(parse_json(counts, host))
+            else:
+                raise ContentError(
+                    f"InfluxDB's client on {host} answers {line[:80]!r}", "does a login script print something there?"
+                )
+        return cls(frozenset(existing), shards, points, slow)
+
+
+def _counts(answer: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Points of each field, by measurement."""
+    return {
+        series["name"]: {
+            column.removeprefix("count_"): value
+            for column, value in zip(series["columns"], series["values"][0], strict=True)
+            if column != "time" and value is not None
+        }
+        for series in _series(answer)
+    }
+
+
+def compare(database: str, wanted: dict[str, Any], restored: "Inventory") -> Iterator[Restored]:
+    """The database, and its counts, which must lie between those taken just before and just after the backup."""
+    yield Restored(database, "database", "present", "present" if database in restored.existing else "missing")
+    found = restored.points
+    low, high = wanted["points_before"].get(database, {}), wanted["points_after"].get(database, {})
+    for policy in sorted(low.keys() | high.keys()):
+        for measurement in sorted(low.get(policy, {}).keys() | high.get(policy, {}).keys()):
+            least = sum(low.get(policy, {}).get(measurement, {}).values())
+            most = sum(high.get(policy, {}).get(measurement, {}).values())
+            count = sum(found.get(database, {}).get(policy, {}).get(measurement, {}).values())
+            expected = count if least <= count <= most else least
+            yield Restored(f"{database}.{policy}.{measurement}", "field values", expected, count)
+
+
+def has_points(policies: dict[str, dict[str, dict[str, int]]]) -> bool:
+    return any(count for policy in policies.values() for fields in policy.values() for count in fields.values())
+
+
+def parse_json(text: str, host: str) -> dict[str, Any]:
+    try:
+        answer = json.loads(text)
+        errors = [r["error"] for r in answer["results"] if "error" in r]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ContentError(
+            f"InfluxDB's client on {host} answers {text[:80]!r}", "does a login script print something there?"
+        ) from error
+    if errors:
+        raise SourceError(f"InfluxDB on {host} says: {errors[0]}")
+    return dict(answer)
+
+
+def _series(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for result in answer["results"]:
+        yield from result.get("series", [])
+
+
+def rows_of(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for series in _series(answer):
+        for values in series.get("values", []):
+            yield dict(zip(series["columns"], values, strict=True))
+
+
+def column_of(answer: dict[str, Any], series: str, column: str) -> str | None:
+    for table in _series(answer):
+        if table.get("name") == series:
+            return str(dict(zip(table["columns"], table["values"][0], strict=True)).get(column))
+    return None

@@ -1,0 +1,163 @@
+"""The shell and SQL that the mysql source sends: constants given its keys in hosts.toml. Pure."""
+
+import shlex
+from dataclasses import dataclass
+
+from pullagent.sources import mysql_inventory as inventories
+from pullagent.sources.base import prologue
+from pullagent.sources.mysql_accounts import SYSTEM_ACCOUNTS
+
+# options that an option file may carry, but that must not change what a dump holds, stand here again: the last wins
+DUMP = (
+    "--opt --single-transaction --quick --routines --events --triggers --hex-blob --comments --create-options --tz-utc"
+    " --quote-names --set-charset --skip-force --default-character-set=utf8mb4 --max-allowed-packet=1G"
+)
+MYSQL_DUMP = DUMP + " --set-gtid-purged=OFF --no-tablespaces"
+OLD_SERVER_DUMP = MYSQL_DUMP + " --column-statistics=0"
+CLIENT = (
+    "--default-character-set=utf8mb4 --max-allowed-packet=1G --batch --skip-column-names"
+    " --skip-force --skip-safe-updates"
+)
+LOAD = "--binary-mode --comments --local-infile=0"
+HARMLESS_OPTIONS = frozenset(
+    {
+        "user",
+        "password",
+        "host",
+        "port",
+        "socket",
+        "protocol",
+        "login-path",
+        "default-auth",
+        "plugin-dir",
+        "quick",
+        "quote-names",
+        "opt",
+        "max-allowed-packet",
+        "net-buffer-length",
+        "default-character-set",
+        "set-charset",
+        "compress",
+        "compression-algorithms",
+        "zstd-compression-level",
+        "column-statistics",
+        "get-server-public-key",
+        "server-public-key-path",
+        "single-transaction",
+        "routines",
+        "events",
+        "triggers",
+        "hex-blob",
+        "tz-utc",
+        "create-options",
+        "comments",
+        "no-tablespaces",
+        "set-gtid-purged",
+        "auto-rehash",
+        "no-auto-rehash",
+        "show-warnings",
+        "prompt",
+        "connect-timeout",
+        "secure-auth",
+        "enable-cleartext-plugin",
+        "force",
+        "safe-updates",
+    }
+)
+_FIND_CLIENT = (
+    "c=$(command -v mariadb || command -v mysql) || { echo 'no mariadb or mysql client here' >&2; exit 127; }\n"
+)
+_FIND_DUMP = "d=$(command -v mariadb-dump || command -v mysqldump) || { echo 'no mysqldump here' >&2; exit 127; }\n"
+
+
+def is_harmless_option(name: str) -> bool:
+    """Whether an option file may set `name` without changing what a dump holds."""
+    plain = name.replace("_", "-").removeprefix("loose-")
+    return plain in HARMLESS_OPTIONS or plain.startswith(("ssl", "tls", "skip-ssl"))
+
+
+@dataclass(frozen=True)
+class Commands:
+    """The commands for one set of databases on one server."""
+
+    databases: tuple[str, ...]
+    socket: str | None = None
+    option_file: str | None = None
+
+    def all_of_a_pull(self) -> tuple[str, ...]:
+        """Every command a pull can send."""
+        return (
+            self.probe(),
+            self.inventory(),
+            self.accounts(mariadb=True),
+            self.accounts(mariadb=False),
+            *(self.dump(flags) for flags in (DUMP, MYSQL_DUMP, OLD_SERVER_DUMP)),
+        )
+
+    def probe(self) -> str:
+        """Lines of two columns (`dump`, `version`, `account`, `option`), then the grants of the account."""
+        sql = "SELECT 'version', VERSION(); SELECT 'account', CURRENT_USER(); SHOW GRANTS"
+        # option names alone: their values may be passwords
+        names = r"sed -n 's/^--\([A-Za-z0-9_-]*\).*/option\t\1/p'"
+        return (
+            f"{self._prologue('version and grants')}{_FIND_CLIENT}{_FIND_DUMP}"
+            f'v=$("$d" --version) || exit\nprintf \'dump\\t%s\\n\' "$v"\n'
+            f'for p in "$c" "$d"; do\n  o=$("$p" {self._option_file()} --print-defaults) || exit\n'
+            f"  printf '%s\\n' \"$o\" | tail -n +2 | tr ' ' '\\n' | {names}\ndone\n"
+            f"{self._client(raw=True)} -e {shlex.quote(sql)}"
+        )
+
+    def inventory(self) -> str:
+        """What the databases hold; see `mysql_inventory.parse`."""
+        objects, filled = (shlex.quote(f(self.databases)) for f in (inventories.objects_sql, inventories.filled_sql))
+        return (
+            f"{self._prologue('inventory')}{_FIND_CLIENT}{self._client()} -e {objects} || exit\n"
+            f"list=$({self._client(raw=True)} -e {filled}) || exit\nprintf '%s\\n' \"$list\" | {self._client()}"
+        )
+
+    def accounts(self, *, mariadb: bool) -> str:
+        """Role names (marked), then SHOW CREATE USER and SHOW GRANTS of each account, in one session."""
+        system = ", ".join(f"'{name}'" for name in SYSTEM_ACCOUNTS)
+        account = "CONCAT(QUOTE(user), '@', QUOTE(host))"
+        shows = f"CONCAT('SHOW CREATE USER ', {account}, '; SHOW GRANTS FOR ', {account}, ';')"
+        users = f"SELECT {shows} FROM mysql.user WHERE user NOT IN ({system})"
+        settings = "SET SESSION sql_mode='';"
+        if mariadb:
+            roles = f"FROM mysql.user WHERE is_role = 'Y' AND user NOT IN ({system})"
+            users = (
+                f"SELECT CONCAT('SELECT ''ROLE '', ', QUOTE(user), ';') {roles}; {users} AND is_role = 'N'; "
+                f"SELECT CONCAT('SHOW GRANTS FOR ', QUOTE(user), ';') {roles}"
+            )
+        else:
+            # hashes of caching_sha2_password hold raw control bytes
+            settings += " SET SESSION print_identified_with_as_hex=ON;"
+        return (
+            f"{self._prologue('accounts')}{_FIND_CLIENT}"
+            f"list=$({self._client(raw=True)} -e {shlex.quote(users)}) || exit\n"
+            f"printf '%s\\n' {shlex.quote(settings)} \"$list\" | {self._client(raw=True)}"
+        )
+
+    def dump(self, flags: str) -> str:
+        """The dump program, in place of the shell: its status is the command's."""
+        names = " ".join(shlex.quote(d) for d in self.databases)
+        return f'{self._prologue("dump")}{_FIND_DUMP}exec "$d" {self._connection()} {flags} --databases {names}'
+
+    def load(self, *, go_on: bool = False) -> str:
+        """A client that runs its standard input; with `go_on` past statements that fail (its status tells still)."""
+        return f"{self._prologue('load')}{_FIND_CLIENT}exec {self._client()} {LOAD}{' --force' if go_on else ''}"
+
+    def query(self, sql: str) -> str:
+        """One query."""
+        return f"{self._prologue('query')}{_FIND_CLIENT}exec {self._client(raw=True)} -e {shlex.quote(sql)}"
+
+    def _prologue(self, what: str) -> str:
+        return prologue(f"{what} of {', '.join(self.databases)}")
+
+    def _option_file(self) -> str:
+        return shlex.quote(f"--defaults-file={self.option_file}") if self.option_file else ""
+
+    def _connection(self) -> str:
+        return f"{self._option_file()} {shlex.quote(f'--socket={self.socket}') if self.socket else ''}".strip()
+
+    def _client(self, *, raw: bool = False) -> str:
+        return f'"$c" {self._connection()} {CLIENT}' + (" --raw" if raw else "")
