@@ -66,11 +66,17 @@ class Config:
     def select(self, targets: list[str]) -> list[SourceName]:
         """The sources that `HOST` and `HOST/SOURCE` arguments mean; all without any. ConfigError for unknown names."""
         names = self.source_names()
+        if not targets and not names:
+            hint = "write a table [hosts.NAME.sources.SOURCE] with its kind"
+            raise ConfigError(f"{self.path}: there are no sources", hint)
         if not targets:
             return names
         chosen: dict[SourceName, None] = {}
         for target in targets:
             matching = [n for n in names if target in (n.host, str(n))]
+            if not matching and target in self.hosts:
+                hint = f"write a table [hosts.{target}.sources.SOURCE] with its kind"
+                raise ConfigError(f"{self.path}: {target} has no sources", hint)
             if not matching:
                 known = [*self.hosts, *map(str, names)]
                 raise ConfigError(f"{self.path}: there is no host or source {target!r}", _nearest(target, known))
@@ -85,8 +91,8 @@ def load(path: Path, kinds: Mapping[str, type]) -> Config:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", "give --config FILE, or set PULLAGENT_CONFIG") from error
     try:
-        document = tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        document = tomllib.loads(text.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     _known_keys(path, "the top level", document, [*TABLES, "hosts"])
     tables = {name: _build(path, f"[{name}]", kind, document.get(name, {})) for name, kind in TABLES.items()}

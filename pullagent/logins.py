@@ -1,6 +1,7 @@
 """How to log in: the timer's pull login for a host of hosts.toml, an operator's own for a restore target."""
 
 import getpass
+import os
 from pathlib import Path
 
 from pullagent import config as configs
@@ -14,10 +15,7 @@ from pullagent.model import Address
 def pull_login(config: Config, host: configs.Host) -> Login:
     """The pull login of a host: its account, the pull key, pinned keys, and its gateway with the same key."""
     keys = (host.identity_file,)
-    gateway = None
-    if host.gateway is not None:
-        jump = Address(host.gateway.host, host.gateway.port, host.gateway.user or host.user)
-        gateway = Login(host.gateway.host, jump, config.known_hosts, keys)
+    gateway = _gateway(config, host.gateway, host.user, keys) if host.gateway else None
     return Login(host.name, Address(host.address, host.port, host.user), config.known_hosts, keys, gateway=gateway)
 
 
@@ -39,13 +37,42 @@ def operator_login(config: Config, target: str, ssh_key: Path | None, ssh_config
         port, user = port or settings.port, user or settings.user
         keys += settings.key_files
         gateway = gateway or settings.gateway
-    own = ssh_key is None
-    user = user or getpass.getuser()
-    jump = None
-    if gateway is not None:
-        at = Address(gateway.host, gateway.port, gateway.user or user)
-        jump = Login(gateway.host, at, config.known_hosts, tuple(keys), own)
-    return Login(typed.host, Address(host, port, user), config.known_hosts, tuple(keys), own, jump)
+    agent = ssh_key is None
+    if agent:
+        keys += _own_keys(config)
+    user = user or _caller()
+    jump = _gateway(config, gateway, user, tuple(keys), agent) if gateway else None
+    return Login(typed.host, Address(host, port, user), config.known_hosts, tuple(keys), agent, jump)
+
+
+def _gateway(config: Config, at: Address, user: str, keys: tuple[Path, ...], agent: bool = False) -> Login:
+    """The login to a jump host, called by its name in hosts.toml where it has one, with its own key there."""
+    named = next((h for h in config.hosts.values() if (h.address, h.port) == (at.host, at.port or 22)), None)
+    name = named.name if named else (at.host if at.port in (None, 22) else f"{at.host}:{at.port}")
+    if named is not None and not agent:
+        keys = (named.identity_file,)
+    return Login(name, Address(at.host, at.port, at.user or user), config.known_hosts, keys, agent)
+
+
+def _own_keys(config: Config) -> list[Path]:
+    """The operator's own keys in ~/.ssh, but never the pull key, should it lie there."""
+    pull_keys = {_content(file) for file in (config.identity_file, *(h.identity_file for h in config.hosts.values()))}
+    places = [Path.home() / ".ssh" / name for name in ("id_ed25519", "id_ecdsa", "id_rsa")]
+    return [file for file in places if os.access(file, os.R_OK) and _content(file) not in pull_keys]
+
+
+def _content(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None
+
+
+def _caller() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise UsageError("this user has no name", "say as whom to log in: USER@HOST") from error
 
 
 def trust_login(config: Config, target: str) -> Login:
@@ -57,7 +84,7 @@ def trust_login(config: Config, target: str) -> Login:
         address = Address.parse(target)
     except UsageError as error:
         raise ConfigError(error.message, f"hosts in {config.path}: {', '.join(config.hosts)}") from error
-    return Login(target, Address(address.host, address.port, address.user or getpass.getuser()), config.known_hosts)
+    return Login(target, Address(address.host, address.port, address.user or "root"), config.known_hosts)
 
 
 def limits(config: Config) -> Limits:

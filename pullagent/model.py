@@ -282,4 +282,4 @@ class StopSignal:
     def check(self) -> None:
         """Raise Stopped if a stop was asked for."""
         if self.is_set():
-            raise Stopped("stopped before it was done", "nothing was stored; run it again")
+            raise Stopped("stopped before it was done", "run it again")

@@ -1,6 +1,7 @@
 """Use case: pull sources into the store, side by side, each whole or not at all."""
 
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -91,6 +92,11 @@ class Puller:
         except PullAgentError as error:
             took = time.monotonic() - begun
             outcome = Outcome(name, "failed", took, error=error.message, hint=error.hint, exit_code=error.exit_code)
+        except Exception as error:
+            traceback.print_exc()
+            took = time.monotonic() - begun
+            text = f"internal error: {error!r}"
+            outcome = Outcome(name, "failed", took, error=text, hint="this is a defect: report it", exit_code=1)
         self._observer.ended(str(name), _summary(outcome), failed=outcome.outcome != "stored")
         try:
             self._record(outcome)
@@ -143,7 +149,12 @@ class Puller:
         path = staging.path(artifact.name + seal.SUFFIX)
         level = self._config.compression.level
         return seal.seal(
-            artifact.name, self._checked(str(name), artifact), path, recipients=self._recipients, level=level
+            artifact.name,
+            self._checked(str(name), artifact),
+            path,
+            recipients=self._recipients,
+            level=level,
+            stop=self._stop,
         )
 
     def _checked(self, job: str, artifact: Artifact) -> Iterator[bytes]:

@@ -28,7 +28,7 @@ class RestoreReport:
     @property
     def ok(self) -> bool:
         """Whether everything came back as it was."""
-        return all(item.equal for item in self.objects)
+        return bool(self.objects) and all(item.equal for item in self.objects)
 
 
 def restore(

@@ -6,6 +6,7 @@ what went in, are both part of the result. Format: https://age-encryption.org/v1
 
 import hashlib
 import os
+import select
 import subprocess
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -17,11 +18,12 @@ import zstandard
 
 from pullagent.errors import DamageError, SealError, UsageError, WrongIdentity, system_error
 from pullagent.manifest import ArtifactEntry
-from pullagent.model import Sealed
+from pullagent.model import Sealed, StopSignal
 
 CHUNK = 1 << 20
 SUFFIX = ".zst.age"
 _PIPE_BYTES = 1 << 20
+_STOP_TICK_S = 0.5
 _HEADER_LIMIT = 1 << 20
 _AGE_CHUNK, _AGE_TAG, _AGE_NONCE = 1 << 16, 16, 16
 
@@ -60,7 +62,15 @@ class Identity:
         os.close(self._descriptor)
 
 
-def seal(name: str, chunks: Iterable[bytes], path: Path, *, recipients: Sequence[str], level: int) -> Sealed:
+def seal(
+    name: str,
+    chunks: Iterable[bytes],
+    path: Path,
+    *,
+    recipients: Sequence[str],
+    level: int,
+    stop: StopSignal | None = None,
+) -> Sealed:
     """Compress and encrypt `chunks` into the new file `path`, read-only and on disk when this returns.
 
     Errors of `chunks` pass through; SealError and StoreError for everything on this side.
@@ -71,7 +81,10 @@ def seal(name: str, chunks: Iterable[bytes], path: Path, *, recipients: Sequence
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
     except OSError as error:
         raise system_error(path, error) from error
-    with os.fdopen(descriptor, "wb", buffering=0) as file, _age(["-e", *_recipient_flags(recipients)]) as age:
+    with (
+        os.fdopen(descriptor, "wb", buffering=0) as file,
+        _age(["-e", *_recipient_flags(recipients)], stop=stop) as age,
+    ):
         writer = _Writer(age.stdout, file)
         with age.outlived_by(writer), age.feeding(writer.failure):
             for chunk in chunks:
@@ -167,18 +180,26 @@ def _age_size(header_bytes: int, plain_bytes: int) -> int:
 class _Age:
     """One running age program."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", stop: StopSignal) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         self.stdout = process.stdout
-        self._process = process
+        self._process, self._stop = process, stop
         self._messages = b""
         self._listener = threading.Thread(target=self._listen, args=(process.stderr,), daemon=True)
         self._listener.start()
 
     def _listen(self, stderr: IO[bytes]) -> None:
-        while line := stderr.read(4096):
-            self._messages = (self._messages + line)[-4096:]
+        while True:
+            if self._stop.is_set():
+                # it may be stuck, and with it whoever feeds it
+                self._process.kill()
+            if not select.select([stderr], [], [], _STOP_TICK_S)[0]:
+                continue
+            text = os.read(stderr.fileno(), 4096)
+            if not text:
+                return
+            self._messages = (self._messages + text)[-4096:]
 
     def send(self, data: bytes) -> int:
         """Write all of `data` to age; the number of bytes."""
@@ -226,6 +247,11 @@ class _Age:
             if "report unexpected" not in line
         ]
         text = "; ".join(lines) or ("no word" if status > 0 else f"killed by signal {-status}")
+        if "unknown identity type" in said or "no identities" in said or "malformed secret key" in said:
+            raise WrongIdentity(
+                "the identity file holds no identity that age can read",
+                "it has a line AGE-SECRET-KEY-1…, or is an SSH private key",
+            )
         if "no identity matched" in said or "incorrect passphrase" in said:
             raise WrongIdentity(
                 f"the identity does not open this snapshot (age: {text})",
@@ -246,7 +272,9 @@ class _Age:
 
 
 @contextmanager
-def _age(arguments: Sequence[str], *, pass_fds: tuple[int, ...] = (), feed: bool = True) -> Iterator[_Age]:
+def _age(
+    arguments: Sequence[str], *, pass_fds: tuple[int, ...] = (), feed: bool = True, stop: StopSignal | None = None
+) -> Iterator[_Age]:
     try:
         process = subprocess.Popen(
             ["age", *arguments],
@@ -258,7 +286,9 @@ def _age(arguments: Sequence[str], *, pass_fds: tuple[int, ...] = (), feed: bool
         )
     except FileNotFoundError as error:
         raise SealError("the age program is not installed here", "apt-get install age") from error
-    age = _Age(process)
+    except OSError as error:
+        raise SealError(f"the age program cannot be run: {error.strerror}", "which age; apt-get install age") from error
+    age = _Age(process, stop or StopSignal())
     try:
         yield age
     finally:

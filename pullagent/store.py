@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import pwd
 import shutil
 import time
 from collections.abc import Iterator
@@ -78,6 +79,13 @@ class Store:
         """Make the store's own directories, private; StoreError when it cannot be written."""
         with _storing(self.root):
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            owner = self.root.stat().st_uid
+            if owner != os.geteuid():
+                # what another user leaves here, the owner could not write to afterwards
+                raise StoreError(
+                    f"{self.root} belongs to {_user_name(owner)}",
+                    f"run it as that user: sudo -u {_user_name(owner)} pullagent …",
+                )
             for name in (STAGING, TRASH, LOCKS):
                 (self.root / name).mkdir(mode=0o700, exist_ok=True)
 
@@ -90,6 +98,7 @@ class Store:
         """Keep `data` (hosts.toml, known_hosts) beside the snapshots, replacing the last run's copy."""
         with _storing(self.root):
             temporary = self.root / STAGING / f".{name}.{os.getpid()}"
+            temporary.unlink(missing_ok=True)
             _write_durably(temporary, data, mode=0o600)
             temporary.replace(self.root / name)
 
@@ -210,6 +219,13 @@ def _mismatch(ref: SnapshotRef, path: Path, manifest: Manifest) -> str:
         if size != entry.stored_bytes:
             return f"{entry.file}: {size} bytes, not {entry.stored_bytes}"
     return ""
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _safe_directories(directory: Path) -> list[str]:

@@ -30,7 +30,7 @@ Recipient = Annotated[str, AfterValidator(recipient)]
 PathText = Annotated[str, AfterValidator(_path)]
 # pydantic would take "22", 22.0 and true for a number unless told to be strict
 Port = Annotated[int, Field(gt=0, lt=65536, strict=True)]
-Positive = Annotated[float, Field(gt=0, strict=True)]
+Positive = Annotated[float, Field(gt=0, le=1e7, allow_inf_nan=False, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 
 
@@ -64,7 +64,7 @@ class RetentionTable:
     """[retention]: days until a snapshot goes, and how many good ones of each source always stay."""
 
     __pydantic_config__ = STRICT
-    days: Annotated[int, Field(ge=1, strict=True)] = 14
+    days: Annotated[int, Field(ge=1, le=36_500, strict=True)] = 14
     keep_at_least: Annotated[int, Field(ge=1, strict=True)] = 3
 
 

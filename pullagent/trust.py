@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pullagent.errors import HostKeyError, system_error
 from pullagent.host import Limits, Login
-from pullagent.host.keys import HostKey, fetch_host_key, pinned_keys
+from pullagent.host.keys import HostKey, fetch_host_key, lines_without, pinned_keys
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ def trust(
     """
     shown = fetch_host_key(login, limits)
     pinned = tuple(pinned_keys(login))
+    if fingerprint is not None and fingerprint != shown.fingerprint:
+        raise HostKeyError(
+            f"{login.name}: the host shows {shown.fingerprint}, not {fingerprint}",
+            "compare on the host's console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
+        )
     if any(key.line == shown.line for key in pinned):
         return Trust(shown, pinned, written=False)
     if pinned and not replace:
         raise HostKeyError(
             f"{login.name}: another key is pinned: {pinned[0].fingerprint}, the host shows {shown.fingerprint}",
             f"rebuilt VM? Compare on its console, then: pullagent trust {login.name} --replace",
-        )
-    if fingerprint is not None and fingerprint != shown.fingerprint:
-        raise HostKeyError(
-            f"{login.name}: the host shows {shown.fingerprint}, not {fingerprint}",
-            "compare on the host's console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
         )
     if fingerprint is None and not confirm(shown, pinned):
         raise HostKeyError(f"{login.name}: the key was not confirmed; nothing was pinned")
@@ -56,7 +56,7 @@ def _pin(login: Login, key: HostKey) -> None:
     """Replace the host's lines in known_hosts, by a rename."""
     path = login.known_hosts
     try:
-        kept = [line for line in _lines(path) if line.split(" ", 1)[0] != login.known_hosts_name]
+        kept = lines_without(login, _lines(path))
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         with temporary.open("w") as file:
             file.write("".join(f"{line}\n" for line in [*kept, key.line]))

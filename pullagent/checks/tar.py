@@ -15,8 +15,9 @@ _BLOCK = 512
 # what GNU tar writes at once unless told otherwise
 RECORD = 20 * _BLOCK
 _ZERO = bytes(_BLOCK)
-_META_LIMIT = 1 << 20
-_KEPT_LIMIT = 64 << 20
+_META_LIMIT = 64 << 10
+_KEPT_LIMIT = 16 << 20
+_MEMBER_LIMIT = 100_000
 
 
 class TarReader:
@@ -140,11 +141,7 @@ class TarCheck:
     """A tar archive that must be whole; member contents are passed over."""
 
     def __init__(self) -> None:
-        self.names: list[str] = []
-        self._reader = TarReader(self._member, RECORD)
-
-    def _member(self, name: str, _: int) -> None:
-        self.names.append(name)
+        self._reader = TarReader(lambda _, __: None, RECORD)
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes."""
@@ -166,6 +163,7 @@ class InfluxBackupCheck:
         self.shards: dict[str, set[int]] = {database: set() for database in databases}
         self._sizes: dict[str, int] = {}
         self._manifests: dict[str, bytes] = {}
+        self._kept = 0
         self._reader = TarReader(self._member, RECORD, plain_only=True)
 
     def feed(self, chunk: bytes) -> None:
@@ -184,11 +182,14 @@ class InfluxBackupCheck:
         if len(parts) != 2 or parts[0] not in self.shards or parts[1] in ("", ".", "..") or path in self._sizes:
             raise ContentError(f"the backup holds an unexpected member {name[:100]!r}")
         self._sizes[path] = size
+        if len(self._sizes) > _MEMBER_LIMIT:
+            raise ContentError(f"the backup has more than {_MEMBER_LIMIT} members")
         if path.endswith(".tar.gz"):
             return _Shard(path, self._shard_read)
         if path.endswith(".manifest"):
-            if size > _KEPT_LIMIT:
-                raise ContentError(f"{path} is {size} bytes long")
+            self._kept += size
+            if self._kept > _KEPT_LIMIT:
+                raise ContentError(f"the backup's manifests are more than {_KEPT_LIMIT} bytes long")
             self._manifests[path] = b""
             return lambda part: self._keep(path, part)
         return None
@@ -205,7 +206,11 @@ class InfluxBackupCheck:
             raise ContentError(f"the backup of {database} holds {len(manifests)} manifests, not one")
         folder = PurePosixPath(manifests[0]).parent
         manifest = _json(manifests[0], self._manifests[manifests[0]])
-        names = [manifest.get("meta", {}).get("fileName")]
+        meta = manifest.get("meta") or {}
+        names = [meta.get("fileName")]
+        least = meta.get("size")
+        if self._sizes.get(str(folder / str(names[0])), 0) < (least if isinstance(least, int) and least > 0 else 1):
+            raise ContentError(f"the metastore in the backup of {database} is missing or cut short", _RETRY)
         for entry in manifest.get("files") or []:
             if entry["database"] != database:
                 raise ContentError(f"the backup of {database} holds a shard of {entry['database']}")

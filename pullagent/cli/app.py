@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -10,9 +11,9 @@ from typer.main import get_command
 
 from pullagent import __version__
 from pullagent.cli import config as config_verbs
-from pullagent.cli import fetch, restore, run, show, trust, ui
+from pullagent.cli import fetch, gate, restore, run, show, trust, ui
 from pullagent.cli import list as list_verb
-from pullagent.errors import PullAgentError, UsageError
+from pullagent.errors import Interrupted, PullAgentError, UsageError
 
 # typer names its own error for a wrong command line only through this subclass of it
 _CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
@@ -47,7 +48,7 @@ def _options(
         raise typer.Exit(2)
 
 
-for verb in (run, list_verb, show, fetch, restore, trust):
+for verb in (run, list_verb, show, fetch, restore, trust, gate):
     verb.register(app)
 app.add_typer(config_verbs.app, name="config")
 
@@ -55,8 +56,13 @@ app.add_typer(config_verbs.app, name="config")
 def main() -> None:
     """Run the command line; ends the process with a documented exit code."""
     os.umask(0o077)
-    ui.stop_on_sigterm()
-    sys.exit(_run(sys.argv[1:]))
+    ui.prepare_process()
+    code = _run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        code = _output_lost(error, code)
+    sys.exit(code)
 
 
 def _run(arguments: list[str]) -> int:
@@ -66,6 +72,9 @@ def _run(arguments: list[str]) -> int:
     except PullAgentError as error:
         ui.fail(error)
         return error.exit_code
+    except Interrupted as error:
+        ui.fail(PullAgentError("interrupted" if error.exit_code == 130 else "terminated", "run it again when it suits"))
+        return error.exit_code
     except typer.Abort:
         ui.fail(PullAgentError("interrupted"))
         return 130
@@ -73,13 +82,18 @@ def _run(arguments: list[str]) -> int:
         name = error.ctx.command_path if error.ctx else "pullagent"
         ui.fail(UsageError(error.format_message() or "what should it do?", f"{name} --help"))
         return 2
-    except KeyboardInterrupt as error:
-        code = 143 if isinstance(error, ui.Terminated) else 130
-        ui.fail(
-            PullAgentError("terminated" if code == 143 else "interrupted", "whatever was not yet published is gone")
-        )
+    except OSError as error:
+        return _output_lost(error, 1)
+    except Exception as error:
+        ui.fail(PullAgentError(f"internal error: {error!r}", "this is a defect: report it, with what stands below"))
+        traceback.print_exc()
+        return 1
+
+
+def _output_lost(error: OSError, code: int) -> int:
+    """Nothing more can be said on standard output: its reader left, or its disk is full."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if isinstance(error, BrokenPipeError):
         return code
-    except BrokenPipeError:
-        # the reader of our output left: nothing more can be said there
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    ui.fail(PullAgentError(f"{error.filename or 'the output'}: {error.strerror}"))
+    return code or 1

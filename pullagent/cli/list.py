@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from pullagent.cli import ui
-from pullagent.errors import NoSuchSnapshot
 from pullagent.model import Snapshot, rfc3339
 from pullagent.store import Store
 
@@ -35,8 +34,8 @@ def list_snapshots(
     elif found:
         _render(found, days, datetime.now(UTC))
     else:
-        raise NoSuchSnapshot(
-            f"there are no snapshots{f' of {target}' if target else ''} in {config.store}", "pullagent run makes them"
+        ui.tell(
+            f"there are no snapshots{f' of {target}' if target else ''} in {config.store} yet: pullagent run makes them"
         )
 
 

@@ -1,5 +1,6 @@
 """What the verbs share: where text goes, how errors, tables, sizes and times look, progress, and the ledger's line."""
 
+import io
 import json
 import os
 import re
@@ -20,7 +21,7 @@ from rich.text import Text
 
 from pullagent import config as configs
 from pullagent.config import Config
-from pullagent.errors import ConfigError, PullAgentError, StoreError, UsageError
+from pullagent.errors import ConfigError, Interrupted, PullAgentError, StoreError, UsageError
 from pullagent.ledger import Ledger
 from pullagent.model import Observer, RefQuery, Snapshot, SourceName
 from pullagent.seal import Identity
@@ -35,17 +36,21 @@ out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: handled like Ctrl-C, but ends with 143."""
+def prepare_process() -> None:
+    """Signals become exceptions of the main thread; text that a stream cannot show is shown escaped."""
 
+    def interrupt(number: int, _: FrameType | None) -> None:
+        raise Interrupted(number)
 
-def stop_on_sigterm() -> None:
-    """Turn SIGTERM into an exception in the main thread."""
-
-    def terminate(_: int, __: FrameType | None) -> None:
-        raise Terminated
-
-    signal.signal(signal.SIGTERM, terminate)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115 - it stands in for a stream
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def clean(text: str) -> str:
@@ -141,7 +146,7 @@ def load_config(path: Path | None) -> Config:
     if path is None and os.environ.get("PULLAGENT_CONFIG"):
         path = Path(os.environ["PULLAGENT_CONFIG"])
     if path is None:
-        path = next((place for place in CONFIG_PLACES if place.exists()), None)
+        path = next((place for place in CONFIG_PLACES if os.access(place, os.F_OK)), None)
     if path is None:
         places = " nor ".join(str(place) for place in CONFIG_PLACES)
         raise ConfigError(f"there is no hosts.toml: neither {places}", "give --config FILE, or set PULLAGENT_CONFIG")
@@ -190,23 +195,28 @@ def recorded(
         code = error.exit_code
         detail["error"] = error.message
         raise
-    except KeyboardInterrupt as error:
-        code = 143 if isinstance(error, Terminated) else 130
+    except Interrupted as error:
+        code = error.exit_code
+        raise
+    except Exception as error:
+        detail["error"] = repr(error)
         raise
     finally:
+        store = Store(config.store)
         try:
-            store = Store(config.store)
-            store.prepare()
-            Ledger(store.ledger_path).append(
-                event,
-                ok=code == 0,
-                exit_code=code,
-                took_s=time.monotonic() - begun,
-                host=name.host if name else host,
-                source=name.source if name else None,
-                ref=ref,
-                detail=detail,
-            )
+            # a trust before the first run leaves no line: a store must not come to be by it, owned by who knows whom
+            if store.root.exists():
+                store.prepare()
+                Ledger(store.ledger_path).append(
+                    event,
+                    ok=code == 0,
+                    exit_code=code,
+                    took_s=time.monotonic() - begun,
+                    host=name.host if name else host,
+                    source=name.source if name else None,
+                    ref=ref,
+                    detail=detail,
+                )
         except StoreError as error:
             tell(f"warning: this was not written to the ledger: {error.message}")
 

@@ -4,6 +4,8 @@ Built on Fabric's Connection, with its raw channel: `Connection.run()` decodes a
 is the only place that imports fabric and paramiko, and does so only when it connects: they take long to load.
 """
 
+import threading
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from fabric import Connection
 
 __all__ = ["Host", "Limits", "Login"]
+
+_ASK_TICK_S = 0.2
 
 
 class Host:
@@ -46,6 +50,7 @@ class Host:
         parts, count = [], 0
         with self.open(command) as output:
             for chunk in output:
+                self._stop.check()
                 parts.append(chunk)
                 count += len(chunk)
                 if count > limit:
@@ -64,5 +69,29 @@ class Host:
         with named_errors(self._login):
             channel: paramiko.Channel = self._connection.transport.open_session(timeout=self._limits.connect_s)
             channel.settimeout(TICK_S)
-            channel.exec_command(command)
+            self._execute(channel, command)
         return channel
+
+    def _execute(self, channel: "paramiko.Channel", command: str) -> None:
+        """Ask for the command; the library waits for the answer without end, and would not hear of a stop."""
+        failed: list[Exception] = []
+
+        def ask() -> None:
+            try:
+                channel.exec_command(command)
+            except Exception as error:
+                failed.append(error)
+
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        deadline = time.monotonic() + self._limits.connect_s
+        while asking.is_alive():
+            asking.join(_ASK_TICK_S)
+            if self._stop.is_set() or (asking.is_alive() and time.monotonic() > deadline):
+                channel.close()
+                self._stop.check()
+                raise HostError(
+                    f"{self.name}: sshd does not start the command: {brief(command)}", "is the host overloaded?"
+                )
+        if failed:
+            raise failed[0]

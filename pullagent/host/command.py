@@ -63,14 +63,17 @@ class Output:
 
     def feed(self, chunks: Iterable[bytes]) -> bytes:
         """Write `chunks` to the command's input, close it, wait for the good end; the tail of its output."""
+        import paramiko
+
         tail = _Tail(self._receive)
         tail.start()
         try:
             for chunk in chunks:
                 self._transmit(memoryview(chunk))
             self._channel.shutdown_write()
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, paramiko.SSHException) as error:
             # the command ended before it had read all: its status says more than the broken pipe
+            tail.join()
             self._expect_good_end()
             raise ConnectionLost(
                 f"{self._name}: the command ended before it had read everything: {brief(self._command)}"
@@ -90,11 +93,15 @@ class Output:
                 self._check_limits()
 
     def _receive(self) -> bytes:
+        import paramiko
+
         while True:
             try:
                 return bytes(self._channel.recv(CHUNK))
             except TimeoutError:
                 self._check_limits()
+            except (OSError, EOFError, paramiko.SSHException) as error:
+                raise ConnectionLost(f"{self._name}: the connection was lost: {error}", _AGAIN) from error
 
     def _listen(self) -> None:
         while True:
@@ -139,16 +146,18 @@ class Output:
         self._listener.join(_LAST_WORDS_S)
         self.status = self._channel.exit_status
         if self.status in self._good:
+            if not self._channel.eof_received:
+                # a status may come before the last output: without its end that is not known to be whole
+                raise ConnectionLost(
+                    f"{self._name}: the connection was lost near the end of {brief(self._command)}", _AGAIN
+                )
             return
         said = self.stderr.strip()
         words = f": {said[-2000:]}" if said else ""
         if self.status == -1:
             transport = self._channel.get_transport()
             if not transport.is_active():
-                raise ConnectionLost(
-                    f"{self._name}: the connection was lost{words}",
-                    "nothing was stored from it; run again once the host is back",
-                )
+                raise ConnectionLost(f"{self._name}: the connection was lost{words}", _AGAIN)
             raise CommandFailed(
                 f"{self._name}: killed by a signal: {brief(self._command)}{words}", _OOM_HINT, status=-1, stderr=said
             )
@@ -161,6 +170,7 @@ class Output:
         )
 
 
+_AGAIN = "run it again once the host is back"
 _OOM_HINT = "out of memory there?  journalctl -k | grep -i 'killed process'"
 
 

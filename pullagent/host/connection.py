@@ -38,6 +38,7 @@ def connect(login: Login, limits: Limits) -> "Connection":
             if connection.gateway is not None and login.gateway is not None:
                 with named_errors(login.gateway):
                     connection.gateway.open()
+                    _keep_alive(connection.gateway)
             connection.open()
             _keep_alive(connection)
         except BaseException:
@@ -69,8 +70,9 @@ def _connection(login: Login, limits: Limits) -> "Connection":
         connect_timeout=max(1, round(limits.connect_s)),
         connect_kwargs={
             "key_filename": [str(file) for file in login.key_files],
-            "allow_agent": login.own_keys,
-            "look_for_keys": login.own_keys,
+            "allow_agent": login.agent,
+            # the library would also take what lies in ~/.ssh, were it the key that may only pull
+            "look_for_keys": False,
             "banner_timeout": limits.connect_s,
             "auth_timeout": limits.connect_s,
             "channel_timeout": limits.connect_s,
@@ -78,9 +80,20 @@ def _connection(login: Login, limits: Limits) -> "Connection":
         },
     )
     connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    if login.known_hosts.exists():
-        connection.client.load_host_keys(str(login.known_hosts))
+    load_known_hosts(login, connection.client.get_host_keys())
     return connection
+
+
+def load_known_hosts(login: Login, into: "paramiko.HostKeys") -> None:
+    """Read the pinned keys; none when the file does not exist, ConfigError when it cannot be read."""
+    try:
+        into.load(str(login.known_hosts))
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"known_hosts {login.known_hosts}: {error}", "it is a file of lines as `ssh-keyscan` writes them"
+        ) from error
 
 
 def _prefer_gcm(*arguments: Any, **options: Any) -> "paramiko.Transport":
@@ -121,6 +134,10 @@ def named_errors(login: Login) -> Iterator[None]:
             f"rebuilt VM? Compare on its console, then: pullagent trust {name} --replace\n"
             "not rebuilt? Then somebody stands in between: do not go on",
         ) from error
+    except paramiko.ssh_exception.PasswordRequiredException as error:
+        raise ConfigError(
+            f"{name}: the SSH key has a passphrase", "load it into an agent, or use a key without one"
+        ) from error
     except paramiko.AuthenticationException as error:
         keys = ", ".join(map(str, login.key_files)) or "the agent and ~/.ssh"
         raise HostError(
@@ -132,6 +149,10 @@ def named_errors(login: Login) -> Iterator[None]:
             f"{name}: {where} refused the connection",
             f"is sshd running there?  ssh -p {login.port} {login.address.host}",
         ) from error
+    except UnicodeError as error:
+        raise HostError(
+            f"{name}: {login.address.host!r} cannot be an address", "check address in hosts.toml"
+        ) from error
     except socket.gaierror as error:
         raise HostError(
             f"{name}: the address {login.address.host!r} is not known: {error.strerror}",
@@ -139,13 +160,12 @@ def named_errors(login: Login) -> Iterator[None]:
         ) from error
     except TimeoutError as error:
         raise HostError(f"{name}: no answer from {where} in time", "is the host up?") from error
-    except paramiko.ssh_exception.PasswordRequiredException as error:
-        raise ConfigError(
-            f"{name}: the SSH key has a passphrase", "load it into an agent, or use a key without one"
-        ) from error
     except paramiko.SSHException as error:
         if "not found in known_hosts" in str(error):
             raise HostKeyError(f"{name}: the host key of {where} is not pinned", f"pullagent trust {name}") from error
-        raise HostError(f"{name}: SSH failed: {error}") from error
+        hint = ""
+        if "No authentication methods" in str(error):
+            hint = "there is no key to log in with: give --ssh-key FILE, or load one into an agent"
+        raise HostError(f"{name}: SSH failed: {error}", hint) from error
     except (OSError, EOFError) as error:
         raise HostError(f"{name}: {where}: {str(error) or 'the connection was closed'}") from error

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pullagent.host.connection import gateway_connection, named_errors
+from pullagent.host.connection import gateway_connection, load_known_hosts, named_errors
 from pullagent.host.login import Limits, Login
 
 
@@ -43,7 +43,32 @@ def pinned_keys(login: Login) -> list[HostKey]:
     """The keys pinned for this host in known_hosts; none when the file does not exist."""
     import paramiko
 
-    if not login.known_hosts.exists():
-        return []
-    found: Mapping[str, paramiko.PKey] = paramiko.HostKeys(str(login.known_hosts)).lookup(login.known_hosts_name) or {}
+    keys = paramiko.HostKeys()
+    load_known_hosts(login, keys)
+    found: Mapping[str, paramiko.PKey] = keys.lookup(login.known_hosts_name) or {}
     return [HostKey(k, key.fingerprint, f"{login.known_hosts_name} {k} {key.get_base64()}") for k, key in found.items()]
+
+
+def lines_without(login: Login, lines: list[str]) -> list[str]:
+    """Lines of known_hosts less what they pin for this host: by its name among others, or by its hash."""
+    import paramiko
+
+    kept = []
+    for line in lines:
+        keys = paramiko.HostKeys()
+        try:
+            entry = paramiko.hostkeys.HostKeyEntry.from_line(line)
+        except paramiko.hostkeys.InvalidHostKey:
+            entry = None
+        if entry is None:
+            kept.append(line)
+            continue
+        others = []
+        for name in entry.hostnames:
+            keys.clear()
+            keys.add(name, entry.key.get_name(), entry.key)
+            if not keys.lookup(login.known_hosts_name):
+                others.append(name)
+        if others:
+            kept.append(f"{','.join(others)} {line.split(None, 1)[1]}")
+    return kept

@@ -20,15 +20,15 @@ class Limits:
 class Login:
     """Where, as whom and with which keys to log in.
 
-    `name` is what messages and hints call the host. `own_keys` adds the caller's SSH agent and ~/.ssh keys, for
-    operators; the timer's pulls use `key_files` alone.
+    `name` is what messages and hints call the host. `agent` lets the caller's SSH agent log in too, for operators; the
+    timer's pulls use `key_files` alone.
     """
 
     name: str
     address: Address
     known_hosts: Path
     key_files: tuple[Path, ...] = ()
-    own_keys: bool = False
+    agent: bool = False
     gateway: "Login | None" = None
 
     @property

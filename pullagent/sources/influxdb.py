@@ -2,21 +2,19 @@
 
 import json
 import re
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, ConfigDict, Field
 
 from pullagent.checks.tar import InfluxBackupCheck, TarCheck
-from pullagent.errors import CommandFailed, ContentError, HostError, RestoreError, SourceError
+from pullagent.errors import CommandFailed, ContentError, HostError, SourceError
 from pullagent.model import Artifact, Findings
 from pullagent.sources.base import Opened, Remote, RemotePath, Restored
 from pullagent.sources.influxdb_commands import COUNT_LIMIT_S, Commands
-from pullagent.sources.influxdb_inventory import Inventory, column_of, compare, has_points, parse_json
-
-_SETTLE_TRIES, _SETTLE_S = 20, 0.5
+from pullagent.sources.influxdb_inventory import Inventory, column_of, parse_json
+from pullagent.sources.influxdb_restore import restore
 
 
 def _database(name: str) -> str:
@@ -75,23 +73,9 @@ class InfluxDB:
 
     def restore(self, host: Remote, snapshot: Opened) -> list[Restored]:
         """Restore into a server that has none of these databases, or has them without points; then count."""
-        wanted = json.loads(snapshot.read("inventory.json"))
-        target = InfluxDB(tuple(wanted["databases"]), (), self.env_file, self.api, self.backup, self.staging)
-        target._probe(host, Findings())
-        present = target._inventory(host)
-        for database in target.databases:
-            if present.slow or has_points(present.points.get(database, {})):
-                raise RestoreError(
-                    f"{host.name}: the target's {database} holds points already; nothing was changed",
-                    "is this the right host? If so, DROP DATABASE there first, then restore again",
-                )
-        for database in target.databases:
-            if database in present.existing:
-                host.read(target._commands.query(f'DROP DATABASE "{database}"'))
-        with snapshot.chunks("backup.tar") as chunks:
-            host.send(target._commands.restore(), chunks)
-        restored = target._settled_inventory(host)
-        return [r for database in target.databases for r in compare(database, wanted, restored)]
+        databases = tuple(json.loads(snapshot.read("inventory.json"))["databases"])
+        self._probe(host, Findings())
+        return restore(host, snapshot, replace(self._commands, databases=databases, config_files=()))
 
     def grants(self, user: str) -> str:
         """None: InfluxDB's accounts are its own, and its backup port asks for none."""
@@ -132,17 +116,6 @@ class InfluxDB:
             return Inventory.parse(host.read(self._commands.inventory()).decode(errors="replace"), host.name)
         except CommandFailed as error:
             raise self._explained(error, host.name) from error
-
-    def _settled_inventory(self, host: Remote) -> Inventory:
-        """What it holds, once every shard answers: for a moment after a restore some are still disabled."""
-        for _ in range(_SETTLE_TRIES):
-            try:
-                return self._inventory(host)
-            except (HostError, SourceError) as error:
-                if "shard is disabled" not in error.message:
-                    raise
-            time.sleep(_SETTLE_S)
-        return self._inventory(host)
 
     def _refuse_unfit(self, inventory: Inventory, findings: Findings) -> None:
         for database in self.databases:

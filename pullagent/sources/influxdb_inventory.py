@@ -22,11 +22,19 @@ class Inventory:
 
     @classmethod
     def parse(cls, answer: str, host: str) -> "Inventory":
+        """Read the lines of `Commands.inventory`; ContentError when they are not that."""
+        try:
+            return cls._parse(answer, host)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise ContentError(f"the answer of InfluxDB's client on {host} cannot be read: {error!r}") from error
+
+    @classmethod
+    def _parse(cls, answer: str, host: str) -> "Inventory":
         existing: set[str] = set()
         shards: dict[str, set[int]] = {}
         points: Points = {}
         slow = False
-        for line in filter(None, answer.splitlines()):
+        for line in filter(None, answer.split("\n")):
             kind, _, rest = line.partition("\t")
             if kind == "databases":
                 existing = {row["name"] for row in rows_of(parse_json(rest, host))}
@@ -67,7 +75,8 @@ def compare(database: str, wanted: dict[str, Any], restored: "Inventory") -> Ite
             least = sum(low.get(policy, {}).get(measurement, {}).values())
             most = sum(high.get(policy, {}).get(measurement, {}).values())
             count = sum(found.get(database, {}).get(policy, {}).get(measurement, {}).values())
-            expected = count if least <= count <= most else least
+            # points may come and go while a backup runs
+            expected = count if min(least, most) <= count <= max(least, most) else least
             yield Restored(f"{database}.{policy}.{measurement}", "field values", expected, count)
 
 
