@@ -257,8 +257,8 @@ class Observer:
     def advanced(self, job: str, count: int) -> None:
         """`count` more bytes of the present step have passed."""
 
-    def ended(self, job: str, text: str, failed: bool = False) -> None:
-        """`job` is over; `text` says how."""
+    def ended(self, outcome: "Outcome") -> None:
+        """The pull of a source is over."""
 
 
 class StopSignal:

@@ -97,7 +97,7 @@ class Puller:
             took = time.monotonic() - begun
             text = f"internal error: {error!r}"
             outcome = Outcome(name, "failed", took, error=text, hint="this is a defect: report it", exit_code=1)
-        self._observer.ended(str(name), _summary(outcome), failed=outcome.outcome != "stored")
+        self._observer.ended(outcome)
         try:
             self._record(outcome)
         except StoreError as error:
@@ -204,7 +204,3 @@ def _recovery(staging: Staging, source: Source, sealed: list[Sealed]) -> str:
         "    sha256sum -c SHA256SUMS\n\n"
         f"{source.recovery(files)}"
     )
-
-
-def _summary(outcome: Outcome) -> str:
-    return f"stored {outcome.ref}" if outcome.ref else "failed"

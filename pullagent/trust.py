@@ -43,7 +43,7 @@ def trust(
         return Trust(shown, pinned, written=False)
     if pinned and not replace:
         raise HostKeyError(
-            f"{login.name}: another key is pinned: {pinned[0].fingerprint}, the host shows {shown.fingerprint}",
+            f"{login.name}: another key is pinned\npinned: {pinned[0].fingerprint}\nshown:  {shown.fingerprint}",
             f"rebuilt VM? Compare on its console, then: pullagent trust {login.name} --replace",
         )
     if fingerprint is None and not confirm(shown, pinned):

@@ -1,4 +1,4 @@
-"""Progress of long verbs: bars on a terminal, one plain line per event elsewhere."""
+"""Progress of long verbs: bars on a terminal, one plain line for each source elsewhere."""
 
 import threading
 from types import TracebackType
@@ -6,17 +6,39 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TransferSpeedColumn,
 )
+from rich.text import Text
 
 from pullagent.cli import ui
-from pullagent.model import Observer
+from pullagent.model import Observer, Outcome
+
+
+class _Amount(ProgressColumn):
+    """Bytes so far, of how many where that is known, and the rate."""
+
+    def render(self, task: Task) -> Text:
+        """One cell."""
+        if not task.completed:
+            return Text("")
+        done = ui.size(int(task.completed))
+        whole = f" of {ui.size(int(task.total))}" if task.total else ""
+        rate = f"  {ui.size(int(task.speed))}/s" if task.speed else ""
+        return Text(f"{done}{whole}{rate}")
+
+
+class _Bar(BarColumn):
+    """A bar where the end is known."""
+
+    def render(self, task: Task) -> Text:  # type: ignore[override]  # a bar or nothing
+        """One cell."""
+        return super().render(task) if task.total else Text("")  # type: ignore[return-value]
 
 
 class Bars(Observer):
@@ -26,9 +48,8 @@ class Bars(Observer):
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=16),
-            DownloadColumn(),
-            TransferSpeedColumn(),
+            _Bar(bar_width=16),
+            _Amount(),
             TimeElapsedColumn(),
             console=console,
             transient=True,
@@ -49,7 +70,8 @@ class Bars(Observer):
         """Show the step with a fresh count."""
         with self._lock:
             self._drop(job)
-            self._tasks[job] = self._progress.add_task(ui.clean(f"{job.partition('@')[0]} {step}"), total=total_bytes)
+            name = job.partition("@")[0]
+            self._tasks[job] = self._progress.add_task(ui.clean(f"{name:20} {step:14}"), total=total_bytes)
 
     def advanced(self, job: str, count: int) -> None:
         """Move its bar on."""
@@ -57,11 +79,10 @@ class Bars(Observer):
         if task is not None:
             self._progress.advance(task, count)
 
-    def ended(self, job: str, text: str, failed: bool = False) -> None:
-        """Take its bar away and leave a line."""
+    def ended(self, outcome: Outcome) -> None:
+        """Take its bar away: the table at the end says how it went."""
         with self._lock:
-            self._drop(job)
-        self._progress.console.print(ui.clean(f"{job}: {text}"), style="red" if failed else None)
+            self._drop(str(outcome.name))
 
     def _drop(self, job: str) -> None:
         task = self._tasks.pop(job, None)
@@ -70,7 +91,7 @@ class Bars(Observer):
 
 
 class Lines(Observer):
-    """For the journal: what began and what ended, no bars."""
+    """For the journal: a line for each source that has ended."""
 
     def __enter__(self) -> Observer:
         return self
@@ -78,6 +99,11 @@ class Lines(Observer):
     def __exit__(self, *_: object) -> None:
         pass
 
-    def ended(self, job: str, text: str, failed: bool = False) -> None:
+    def ended(self, outcome: Outcome) -> None:
         """One line."""
-        ui.tell(f"{job}: {text}")
+        took = ui.duration(outcome.took_s)
+        if outcome.ref is None:
+            ui.say(f"{outcome.name}: {outcome.outcome} after {took}")
+            return
+        sizes = f"{ui.size(outcome.plain_bytes)}, stored as {ui.size(outcome.stored_bytes)}"
+        ui.say(f"{outcome.name}: stored {outcome.ref}: {sizes}, in {took}{', SHRUNK' if outcome.shrunk else ''}")

@@ -74,7 +74,8 @@ def _print_json(report: "RestoreReport") -> None:
 
 
 def _render(report: "RestoreReport") -> None:
-    rows = [(o.name, o.kind, str(o.expected), str(o.found), "yes" if o.equal else "NO") for o in report.objects]
+    ordered = sorted(report.objects, key=lambda o: (o.equal, o.kind, o.name))
+    rows = [(o.name, o.kind, str(o.expected or "-"), str(o.found), "yes" if o.equal else "NO") for o in ordered]
     ui.table(("Object", "Kind", "Expected", "Found", "Equal"), rows)
     ui.say()
     differing = sum(not o.equal for o in report.objects)

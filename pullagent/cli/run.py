@@ -1,13 +1,15 @@
 """`pullagent run`: pull all sources, or those named."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from pullagent.cli import ui
 from pullagent.errors import PullAgentError, UsageError
-from pullagent.model import Outcome, RunReport, StopSignal, rfc3339
+from pullagent.model import Outcome, RunReport, SourceName, StopSignal, rfc3339
+from pullagent.store import Store
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "": 1}
 
@@ -39,7 +41,7 @@ def run(
     if as_json:
         ui.print_json(**_as_json(report))
     else:
-        _render(report)
+        _render(report, Store(config.store))
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 
@@ -51,32 +53,45 @@ def _seconds(text: str) -> float:
     return int(match[1]) * _UNITS[match[2]]
 
 
-def _render(report: RunReport) -> None:
-    rows = [
-        (
-            str(o.ref or o.name),
-            o.outcome,
-            ui.size(o.plain_bytes) if o.ref else "",
-            ui.size(o.stored_bytes) if o.ref else "",
-            ui.duration(o.took_s),
-        )
-        for o in report.outcomes
-    ]
-    ui.table(("Source", "Outcome", "Plain", "Stored", "Took"), rows, right=("Plain", "Stored", "Took"))
+def _render(report: RunReport, store: Store) -> None:
+    if ui.out.is_terminal:
+        columns = ("Source", "Outcome", "Plain", "Stored", "Took")
+        ui.table(columns, [_row(o) for o in report.outcomes], right=columns[2:])
     for outcome in report.outcomes:
         for warning in outcome.warnings:
             ui.tell(f"warning: {outcome.name}: {warning}")
+    for (error, hint), names in _by_cause(report.outcomes).items():
+        ui.fail(
+            PullAgentError(
+                f"{', '.join(map(str, names))}: {error}", "\n".join(filter(None, [hint, _left(store, names)]))
+            )
+        )
+
+
+def _row(outcome: Outcome) -> tuple[str, ...]:
+    state = "shrunk" if outcome.shrunk else outcome.outcome
+    sizes = (ui.size(outcome.plain_bytes), ui.size(outcome.stored_bytes)) if outcome.ref else ("", "")
+    return (str(outcome.ref or outcome.name), state, *sizes, ui.duration(outcome.took_s))
+
+
+def _by_cause(outcomes: tuple[Outcome, ...]) -> dict[tuple[str, str], list[SourceName]]:
+    """Failed sources under what they have in common, so that a host that is down is told once."""
+    causes: dict[tuple[str, str], list[SourceName]] = {}
+    for outcome in outcomes:
         if outcome.error is not None:
-            ui.fail(PullAgentError(_with_name(outcome), outcome.hint or ""))
+            error = outcome.error.removeprefix(f"{outcome.name}: ").removeprefix(f"{outcome.name.host}: ")
+            causes.setdefault((error, outcome.hint or ""), []).append(outcome.name)
+    return causes
 
 
-def _with_name(outcome: Outcome) -> str:
-    error = outcome.error or ""
-    return (
-        error
-        if error.startswith(str(outcome.name))
-        else f"{outcome.name}: {error.removeprefix(outcome.name.host + ': ')}"
-    )
+def _left(store: Store, names: list[SourceName]) -> str:
+    """What there is to fall back on."""
+    ages = []
+    for name in names:
+        good = next((s for s in store.snapshots(name.host, name.source) if s.state == "good"), None)
+        age = "none" if good is None else f"{ui.span(datetime.now(UTC) - good.taken)} old"
+        ages.append(f"{name}: {age}" if len(names) > 1 else age)
+    return f"nothing was stored; the last good snapshot: {', '.join(ages)}"
 
 
 def _as_json(report: RunReport) -> dict[str, Any]:

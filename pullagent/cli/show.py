@@ -36,25 +36,22 @@ def show(
 
 
 def _render(snapshot: Snapshot) -> None:
-    facts = {"snapshot": str(snapshot.ref), "state": snapshot.state + (" · pinned" if snapshot.pinned else "")}
+    pairs = [("snapshot", str(snapshot.ref)), ("state", snapshot.state + (" · pinned" if snapshot.pinned else ""))]
     if snapshot.problem:
-        facts["problem"] = snapshot.problem
+        pairs.append(("problem", snapshot.problem))
     manifest = snapshot.manifest
     if manifest is not None:
-        facts |= {
-            "kind": manifest.kind,
-            "taken": f"{rfc3339(manifest.taken)}, in {ui.duration(snapshot.took_s)}",
-            "server": f"{manifest.server.kind or '?'} {manifest.server.version or '?'}",
-            "tools": "\n            ".join(f"{n}: {v}" for n, v in manifest.tools.items()),
-            "recipients": "\n            ".join(manifest.recipients),
-        }
-    facts["path"] = str(snapshot.path)
-    for name, value in facts.items():
-        ui.say(f"{name + ':':12}{value}")
+        pairs += [
+            ("kind", manifest.kind),
+            ("taken", f"{rfc3339(manifest.taken)}, in {ui.duration(snapshot.took_s)}"),
+            ("server", f"{manifest.server.kind or '?'} {manifest.server.version or '?'}"),
+            *(("tool", text if text.startswith(name) else f"{name} {text}") for name, text in manifest.tools.items()),
+            *(("recipient", recipient) for recipient in manifest.recipients),
+            *(("warning", warning) for warning in manifest.warnings),
+        ]
+    ui.facts([*pairs, ("path", str(snapshot.path))])
     if manifest is None:
         return
-    for warning in manifest.warnings:
-        ui.say(f"{'warning:':12}{warning}")
     ui.say()
     rows = [
         (a.name, ui.size(a.plain_bytes), ui.size(a.stored_bytes), a.stored_sha256[:16] + "…")

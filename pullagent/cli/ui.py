@@ -71,7 +71,9 @@ def tell(text: str) -> None:
 def fail(error: PullAgentError) -> None:
     """`error:` and `hint:` on standard error."""
     for number, line in enumerate(error.message.splitlines() or [""]):
-        err.print(Text.assemble(("error: ", "bold red") if not number else "       ", clean(line)))
+        mark = ("error: ", "bold red") if not number else "       "
+        # on a terminal words stay whole; what is to be copied from stands in hints, which are never broken
+        err.print(Text.assemble(mark, clean(line)), soft_wrap=not err.is_terminal)
     for line in error.hint.splitlines():
         err.print(Text.assemble(("hint: ", "bold cyan"), clean(line)))
 
@@ -95,6 +97,21 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
         view.add_column(column, justify="right" if column in right else "left", no_wrap=number == 0 or column in right)
     for row in rows:
         view.add_row(*(Text(clean(cell), style=_style(cell)) for cell in row))
+    out.print(view, soft_wrap=False)
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> None:
+    """Names and values, a line each; on a terminal long values go on below their beginning."""
+    width = max(len(name) for name, _ in pairs) + 2
+    if not out.is_terminal:
+        for name, value in pairs:
+            say(f"{name + ':':{width}}{value}")
+        return
+    view = Table.grid(padding=(0, 1, 0, 0))
+    view.add_column(no_wrap=True)
+    view.add_column(overflow="fold")
+    for name, value in pairs:
+        view.add_row(f"{name}:", Text(clean(value), style=_style(value)))
     out.print(view, soft_wrap=False)
 
 

@@ -130,8 +130,9 @@ def named_errors(login: Login) -> Iterator[None]:
         yield
     except paramiko.BadHostKeyException as error:
         raise HostKeyError(
-            f"{name}: the host key has changed: pinned {error.expected_key.fingerprint}, shown {error.key.fingerprint}",
-            f"rebuilt VM? Compare on its console, then: pullagent trust {name} --replace\n"
+            f"{name}: the host key has changed\n"
+            f"pinned: {error.expected_key.fingerprint}\nshown:  {error.key.fingerprint}",
+            f"rebuilt VM? Compare on its console, then:  pullagent trust {name} --replace\n"
             "not rebuilt? Then somebody stands in between: do not go on",
         ) from error
     except paramiko.ssh_exception.PasswordRequiredException as error:
@@ -147,7 +148,7 @@ def named_errors(login: Login) -> Iterator[None]:
     except paramiko.ssh_exception.NoValidConnectionsError as error:
         raise HostError(
             f"{name}: {where} refused the connection",
-            f"is sshd running there?  ssh -p {login.port} {login.address.host}",
+            f"is sshd running there?  ssh -p {login.port} {login.address.user}@{login.address.host}",
         ) from error
     except UnicodeError as error:
         raise HostError(
