@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from pullagent.errors import ConfigError
+from pullagent.errors import ConfigError, UsageError
 from pullagent.model import Address, SourceName, is_safe_name
 from pullagent.tables import (
     TABLES,
@@ -21,6 +21,9 @@ from pullagent.tables import (
     SshTable,
     recipient,
 )
+
+# what the store keeps beside the hosts' directories
+_FILES = ("hosts.toml", "known_hosts", "ledger.jsonl")
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ def load(path: Path, kinds: Mapping[str, type]) -> Config:
     try:
         document = tomllib.loads(text.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
+        hint = "compare it with the example that comes with the program"
+        raise ConfigError(f"{path}: not TOML: {error}", hint) from error
     _known_keys(path, "the top level", document, [*TABLES, "hosts"])
     tables = {name: _build(path, f"[{name}]", kind, document.get(name, {})) for name, kind in TABLES.items()}
     base = path.absolute().parent
@@ -117,6 +121,8 @@ def load(path: Path, kinds: Mapping[str, type]) -> Config:
         known_hosts=base / tables["ssh"].known_hosts,
         hosts=hosts,
     )
+    if not config.source_names():
+        raise ConfigError(f"{path}: no sources", "write a table [hosts.NAME.sources.SOURCE] with its kind")
     _refuse_twins(config)
     return config
 
@@ -142,38 +148,41 @@ def _hosts(path: Path, tables: Any, kinds: Mapping[str, type], base: Path, pull_
     hosts: dict[str, Host] = {}
     for name, table in tables.items():
         where = f"[hosts.{name}]"
-        _safe_name(path, where, name)
+        _safe_name(path, "[hosts]", name)
+        if name in _FILES:
+            raise ConfigError(f"{path}: {where}: the store has a file {name}", "give the host another name")
         content = _as_table(path, where, table)
         sources = _as_table(path, f"[hosts.{name}.sources]", content.pop("sources", {}))
         host: HostTable = _build(path, where, HostTable, content, extra=("sources",))
         key = base / host.identity_file if host.identity_file else pull_key
-        built = {s: _source(path, f"[hosts.{name}.sources.{s}]", s, t, kinds) for s, t in sources.items()}
+        built = {s: _source(path, f"[hosts.{name}.sources", s, t, kinds) for s, t in sources.items()}
         hosts[name] = Host(
-            name, host.address or name, host.port, host.user, _gateway(path, where, host.gateway, tables), key, built
+            name, host.address or name, host.port, host.user, _gateway(path, name, host.gateway, tables), key, built
         )
     return hosts
 
 
-def _source(path: Path, where: str, name: str, table: Any, kinds: Mapping[str, type]) -> Any:
-    _safe_name(path, where, name)
+def _source(path: Path, within: str, name: str, table: Any, kinds: Mapping[str, type]) -> Any:
+    _safe_name(path, f"{within}]", name)
+    where = f"{within}.{name}]"
     content = _as_table(path, where, table)
     kind = content.pop("kind", None)
-    if kind not in kinds:
-        raise ConfigError(f"{path}: {where}: kind: found {kind!r}", _nearest(str(kind), list(kinds)))
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ConfigError(f"{path}: {where}: kind: found {_shown(kind)}", _nearest(str(kind), list(kinds)))
     return _build(path, where, kinds[kind], content, extra=("kind",))
 
 
-def _gateway(path: Path, where: str, text: str | None, tables: Mapping[str, Any]) -> Address | None:
+def _gateway(path: Path, name: str, text: str | None, tables: Mapping[str, Any]) -> Address | None:
     if text is None:
         return None
+    where = f"[hosts.{name}]"
+    if text == name:
+        raise ConfigError(f"{path}: {where}: gateway: a host cannot be its own", "name the host that leads there")
     try:
         address = Address.parse(text)
-    except ConfigError:
-        raise
-    except Exception as error:
-        raise ConfigError(
-            f"{path}: {where}: gateway: {error}", "write [USER@]HOST[:PORT] or another host's name"
-        ) from error
+    except UsageError as error:
+        hint = "write [USER@]HOST[:PORT] or another host's name"
+        raise ConfigError(f"{path}: {where}: gateway: {error.message}", hint) from error
     named = tables.get(text)
     if isinstance(named, dict):
         return Address(named.get("address", text), named.get("port"), named.get("user"))
@@ -202,9 +211,13 @@ def _problems(error: ValidationError) -> Iterator[tuple[str, str]]:
         elif item["type"] == "value_error":
             yield f"{key}: {item['ctx']['error']!s}", ""
         else:
-            found = repr(item["input"])
-            shown = found if len(found) < 60 and "secret" not in found.lower() else type(item["input"]).__name__
-            yield f"{key}: found {shown}", item["msg"]
+            yield f"{key}: found {_shown(item['input'])}", item["msg"]
+
+
+def _shown(value: Any) -> str:
+    """What was found; only its type where it is long or may hold a secret."""
+    found = repr(value)
+    return found if len(found) < 60 and "secret" not in found.lower() else type(value).__name__
 
 
 def _known_keys(path: Path, where: str, table: Mapping[str, Any], known: list[str]) -> None:
@@ -220,7 +233,7 @@ def _nearest(found: str, known: list[str]) -> str:
 
 def _as_table(path: Path, where: str, table: Any) -> dict[str, Any]:
     if not isinstance(table, dict):
-        raise ConfigError(f"{path}: {where}: found {table!r}", "write a table here")
+        raise ConfigError(f"{path}: {where}: found {_shown(table)}", "write a table here")
     return dict(table)
 
 

@@ -69,11 +69,13 @@ class Ledger:
             os.fsync(file.fileno())
 
     def entries(self) -> Iterator[dict[str, Any]]:
-        """Every readable line, oldest first; torn lines are passed over."""
+        """Every readable line, oldest first; torn lines are passed over. StoreError."""
         try:
             lines = self.path.open("rb")
         except FileNotFoundError:
             return
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error.strerror}", "the ledger could not be read") from error
         with lines:
             for line in lines:
                 try:

@@ -60,7 +60,7 @@ class Manifest(_Frozen):
     server: Server = Server()
     recipients: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    artifacts: tuple[ArtifactEntry, ...]
+    artifacts: Annotated[tuple[ArtifactEntry, ...], Field(min_length=1)]
 
     def artifact(self, name: str) -> ArtifactEntry:
         """The entry of the artifact called `name`; StoreError when the snapshot has none."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ID_FORMAT = "%Y-%m-%dT%H%M%SZ"
 NAME_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}"
 _NAME = re.compile(NAME_PATTERN)
-_ID = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z")
+_ID = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z", re.ASCII)
 
 
 def is_safe_name(name: str) -> bool:
@@ -85,7 +85,7 @@ class RefQuery:
         head, at, which = text.partition("@")
         host, slash, source = head.partition("/")
         well_formed = at and slash and is_safe_name(host) and is_safe_name(source)
-        if not well_formed or not re.fullmatch(r"latest|\d{4}[0-9TZ-]*", which):
+        if not well_formed or not re.fullmatch(r"latest|[0-9]{4}[0-9TZ-]*", which):
             raise NoSuchSnapshot(
                 f"{text!r} is not a reference to a snapshot",
                 "write HOST/SOURCE@ID, HOST/SOURCE@latest or HOST/SOURCE@2026-11-22; `pullagent list` shows them",
@@ -107,7 +107,7 @@ class Address:
         match = re.fullmatch(
             r"(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9._-]*)@)?"
             r"(?:\[(?P<six>[0-9A-Fa-f:.%a-z]+)\]|(?P<host>[A-Za-z0-9_][A-Za-z0-9._-]*)|(?P<bare>[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*))"
-            r"(?::(?P<port>\d{1,5}))?",
+            r"(?::(?P<port>[0-9]{1,5}))?",
             text,
         )
         port = int(match["port"]) if match and match["port"] else None
@@ -256,6 +256,9 @@ class Observer:
 
     def advanced(self, job: str, count: int) -> None:
         """`count` more bytes of the present step have passed."""
+
+    def defect(self, trace: str) -> None:
+        """A defect of pullagent's own ended the pull of a source; `trace` is Python's account of it."""
 
     def ended(self, outcome: "Outcome") -> None:
         """The pull of a source is over."""

@@ -93,7 +93,7 @@ class Puller:
             took = time.monotonic() - begun
             outcome = Outcome(name, "failed", took, error=error.message, hint=error.hint, exit_code=error.exit_code)
         except Exception as error:
-            traceback.print_exc()
+            self._observer.defect(traceback.format_exc())
             took = time.monotonic() - begun
             text = f"internal error: {error!r}"
             outcome = Outcome(name, "failed", took, error=text, hint="this is a defect: report it", exit_code=1)

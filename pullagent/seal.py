@@ -168,6 +168,9 @@ def age_version() -> str:
 
 
 def _recipient_flags(recipients: Sequence[str]) -> list[str]:
+    if any("SECRET-KEY-" in r.upper() or "PRIVATE KEY" in r.upper() for r in recipients):
+        # age would repeat it in its message, and any user here could read it in the process list
+        raise SealError("a secret key (not shown) stands among the recipients", "write public keys there: age1…, ssh-…")
     return [part for recipient in recipients for part in ("-r", recipient)]
 
 

@@ -5,6 +5,7 @@ import hashlib
 import os
 import pwd
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,6 +99,7 @@ class Store:
         """Keep `data` (hosts.toml, known_hosts) beside the snapshots, replacing the last run's copy."""
         with _storing(self.root):
             temporary = self.root / STAGING / f".{name}.{os.getpid()}"
+            # a killed run may have left one, and process ids come again
             temporary.unlink(missing_ok=True)
             _write_durably(temporary, data, mode=0o600)
             temporary.replace(self.root / name)
@@ -138,7 +140,8 @@ class Store:
         with _storing(place):
             if place.exists():
                 shutil.rmtree(place)
-            place.mkdir(mode=0o700, parents=True)
+            place.parent.mkdir(mode=0o700, exist_ok=True)
+            place.mkdir(mode=0o700)
             while os.path.lexists(self._path(SnapshotRef(name, snapshot_id(start)))):
                 start += timedelta(seconds=1)
             ref = SnapshotRef(name, snapshot_id(start))
@@ -198,7 +201,7 @@ class Store:
 def _read_snapshot(ref: SnapshotRef, path: Path) -> Snapshot:
     pinned = (path / "PINNED.json").exists()
     try:
-        manifest = manifests.parse((path / "manifest.json").read_bytes())
+        manifest = manifests.parse(_read_plain(path / "manifest.json"))
     except OSError as error:
         return Snapshot(ref, path, "damaged", None, pinned, f"manifest.json: {error.strerror}")
     except StoreError as error:
@@ -213,11 +216,13 @@ def _mismatch(ref: SnapshotRef, path: Path, manifest: Manifest) -> str:
         return f"manifest.json is that of {manifest.host}/{manifest.source}@{manifest.id}"
     for entry in manifest.artifacts:
         try:
-            size = (path / entry.file).lstat().st_size
+            found = (path / entry.file).lstat()
         except OSError as error:
             return f"{entry.file}: {error.strerror}"
-        if size != entry.stored_bytes:
-            return f"{entry.file}: {size} bytes, not {entry.stored_bytes}"
+        if not stat.S_ISREG(found.st_mode):
+            return f"{entry.file}: not a plain file"
+        if found.st_size != entry.stored_bytes:
+            return f"{entry.file}: {found.st_size} bytes, not {entry.stored_bytes}"
     return ""
 
 
@@ -226,6 +231,12 @@ def _user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def _read_plain(path: Path) -> bytes:
+    """A file's bytes; OSError for a link, and no waiting at a pipe."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        return file.read()
 
 
 def _safe_directories(directory: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """The tables of hosts.toml, a frozen dataclass each, and their JSON schema."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -23,6 +24,14 @@ def recipient(text: str) -> str:
 def _path(text: str) -> str:
     if not text or "\0" in text:
         raise ValueError("not a path")
+    return text
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.%a-z]*", text):
+        raise ValueError(
+            f"found {text!r}; write a host name or an IP address alone; port and user have keys of their own"
+        )
     return text
 
 
@@ -95,7 +104,7 @@ class HostTable:
 
     __pydantic_config__ = STRICT
     user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
-    address: str | None = None
+    address: Annotated[str, AfterValidator(_host)] | None = None
     port: Port = 22
     gateway: str | None = None
     identity_file: PathText | None = None

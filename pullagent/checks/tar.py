@@ -4,8 +4,9 @@ Format: POSIX.1-2017 pax, section "ustar Interchange Format", and the GNU extens
 """
 
 import json
+import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,6 +17,8 @@ _BLOCK = 512
 RECORD = 20 * _BLOCK
 _ZERO = bytes(_BLOCK)
 _META_LIMIT = 64 << 10
+# members that say something about the next one: GNU's long name and link, pax's records for one and for all
+_META = (b"L", b"K", b"x", b"g")
 _KEPT_LIMIT = 16 << 20
 _MEMBER_LIMIT = 100_000
 
@@ -23,14 +26,14 @@ _MEMBER_LIMIT = 100_000
 class TarReader:
     """Walks an archive fed in chunks of any size. `member` is called with each regular member's name and size, and
     gives what is to be fed with its bytes (or None); at its end that one is called with b"". An archive must be a
-    multiple of `record` bytes long; with `plain_only` links and devices in it are refused.
+    multiple of `record` bytes long; with `plain_only` links, devices and directories but those are refused.
     """
 
     def __init__(
         self,
         member: Callable[[str, int], Callable[[bytes], None] | None],
         record: int = _BLOCK,
-        plain_only: bool = False,
+        plain_only: Collection[str] = (),
     ) -> None:
         self._member, self._record, self._plain_only, self._total = member, record, plain_only, 0
         self._buffer = b""
@@ -38,6 +41,7 @@ class TarReader:
         self._sink: Callable[[bytes], None] | None = None
         self._zero_blocks = 0
         self._long_name: str | None = None
+        self._long_size: int | None = None
         self.count = 0
 
     def feed(self, chunk: bytes) -> None:
@@ -97,13 +101,15 @@ class TarReader:
             block[345:500].split(b"\0", 1)[0].decode(errors="surrogateescape") if block[257:263] == b"ustar\0" else ""
         )
         name = f"{prefix}/{name}" if prefix else name
+        if kind not in _META:
+            name, size = self._long_name or name, size if self._long_size is None else self._long_size
+            self._long_name = self._long_size = None
         self._left, self._padding, self._sink = size, -size % _BLOCK, None
-        if kind in (b"L", b"x", b"g", b"K"):
+        if kind in _META:
             if size > _META_LIMIT:
                 raise ContentError(f"a name in the archive is {size} bytes long")
-            self._sink = _Collector(self._long_name_read if kind in (b"L", b"x") else lambda _: None, pax=kind == b"x")
+            self._sink = _Collector({b"L": self._long_name_read, b"x": self._pax_read}.get(kind, lambda _: None))
             return
-        name, self._long_name = self._long_name or name, None
         self.count += 1
         if kind in (b"0", b"\0", b"7"):
             self._sink = self._member(name, size)
@@ -111,30 +117,48 @@ class TarReader:
                 self._sink(b"")
         else:
             self._left = self._padding = 0
-            if kind != b"5" and self._plain_only:
-                raise ContentError(f"the archive holds {name[:100]!r}, which is neither a file nor a directory")
+            if self._plain_only and not (kind == b"5" and name.rstrip("/") in self._plain_only):
+                raise ContentError(f"the archive holds {name[:100]!r}, which is not a file that belongs there")
 
-    def _long_name_read(self, name: str) -> None:
-        self._long_name = name
+    def _long_name_read(self, data: bytes) -> None:
+        self._long_name = data.rstrip(b"\0").decode(errors="surrogateescape")
+
+    def _pax_read(self, data: bytes) -> None:
+        for key, value in _pax_records(data):
+            if key == b"path":
+                self._long_name = value.decode(errors="surrogateescape")
+            elif key == b"size":
+                self._long_size = _decimal(value)
 
 
 class _Collector:
-    """Gathers a name that did not fit its header."""
+    """Gathers what did not fit a header."""
 
-    def __init__(self, done: Callable[[str], None], pax: bool) -> None:
-        self._done, self._pax, self._data = done, pax, b""
+    def __init__(self, done: Callable[[bytes], None]) -> None:
+        self._done, self._data = done, b""
 
     def __call__(self, part: bytes) -> None:
         if part:
             self._data += part
-            return
-        if not self._pax:
-            self._done(self._data.rstrip(b"\0").decode(errors="surrogateescape"))
-            return
-        for record in self._data.split(b"\n"):
-            key, equals, value = record.partition(b" ")[2].partition(b"=")
-            if equals and key == b"path":
-                self._done(value.decode(errors="surrogateescape"))
+        else:
+            self._done(self._data)
+
+
+def _pax_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values of `LENGTH KEY=VALUE\\n` records; a value may hold line ends, so that the length alone counts."""
+    while data:
+        length = _decimal(data.partition(b" ")[0])
+        record, data = data[:length], data[length:]
+        key, equals, value = record.partition(b" ")[2].partition(b"=")
+        if not equals or not value.endswith(b"\n") or len(record) != length:
+            raise ContentError("an extended header of the archive is damaged")
+        yield key, value[:-1]
+
+
+def _decimal(text: bytes) -> int:
+    if not re.fullmatch(rb"[0-9]{1,20}", text):
+        raise ContentError("an extended header of the archive is damaged")
+    return int(text)
 
 
 class TarCheck:
@@ -164,7 +188,7 @@ class InfluxBackupCheck:
         self._sizes: dict[str, int] = {}
         self._manifests: dict[str, bytes] = {}
         self._kept = 0
-        self._reader = TarReader(self._member, RECORD, plain_only=True)
+        self._reader = TarReader(self._member, RECORD, plain_only=self.shards)
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes; ContentError as soon as they cannot be right."""
@@ -206,7 +230,7 @@ class InfluxBackupCheck:
             raise ContentError(f"the backup of {database} holds {len(manifests)} manifests, not one")
         folder = PurePosixPath(manifests[0]).parent
         manifest = _json(manifests[0], self._manifests[manifests[0]])
-        meta = manifest.get("meta") or {}
+        meta = manifest["meta"]
         names = [meta.get("fileName")]
         least = meta.get("size")
         if self._sizes.get(str(folder / str(names[0])), 0) < (least if isinstance(least, int) and least > 0 else 1):
@@ -266,11 +290,11 @@ _RETRY = "influxd was cut off while it wrote the backup; look into its log, then
 def _json(name: str, raw: bytes) -> dict[str, Any]:
     try:
         value = json.loads(raw)
-        if isinstance(value, dict) and all(
-            isinstance(e.get(k), t) for e in value.get("files") or [] for k, t in _ENTRY.items()
+        if isinstance(value["meta"], dict) and all(
+            type(e.get(k)) is t for e in value.get("files") or [] for k, t in _ENTRY.items()
         ):
-            return value
-    except (ValueError, AttributeError, TypeError):
+            return dict(value)
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
         pass
     raise ContentError(f"{name} is not the manifest of a backup: {raw[:60]!r}")
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pullagent.cli import ui
+from pullagent.cli.progress import progress
 from pullagent.errors import UsageError
 
 
@@ -37,7 +38,7 @@ def fetch(
     with (
         ui.recorded(config, "fetch", snapshot.ref.name, str(snapshot.ref)),
         opening as opened,
-        ui.progress() as observer,
+        progress() as observer,
     ):
         target = copy_out(store, snapshot, into, identity=opened, observer=observer)
     ui.say(str(target))

@@ -1,6 +1,7 @@
 """Progress of long verbs: bars on a terminal, one plain line for each source elsewhere."""
 
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 
 from rich.console import Console
@@ -79,6 +80,10 @@ class Bars(Observer):
         if task is not None:
             self._progress.advance(task, count)
 
+    def defect(self, trace: str) -> None:
+        """All of it, for the report."""
+        ui.tell(trace.rstrip())
+
     def ended(self, outcome: Outcome) -> None:
         """Take its bar away: the table at the end says how it went."""
         with self._lock:
@@ -99,6 +104,10 @@ class Lines(Observer):
     def __exit__(self, *_: object) -> None:
         pass
 
+    def defect(self, trace: str) -> None:
+        """All of it, for the report."""
+        ui.tell(trace.rstrip())
+
     def ended(self, outcome: Outcome) -> None:
         """One line."""
         took = ui.duration(outcome.took_s)
@@ -107,3 +116,10 @@ class Lines(Observer):
             return
         sizes = f"{ui.size(outcome.plain_bytes)}, stored as {ui.size(outcome.stored_bytes)}"
         ui.say(f"{outcome.name}: stored {outcome.ref}: {sizes}, in {took}{', SHRUNK' if outcome.shrunk else ''}")
+
+
+def progress(*, quiet: bool = False) -> AbstractContextManager[Observer]:
+    """Bars on a terminal, plain lines elsewhere; nothing when `quiet`."""
+    if quiet:
+        return nullcontext(Observer())
+    return Bars(ui.err) if ui.err.is_terminal else Lines()

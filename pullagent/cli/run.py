@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pullagent.cli import ui
+from pullagent.cli.progress import progress
 from pullagent.errors import PullAgentError, UsageError
 from pullagent.model import Outcome, RunReport, SourceName, StopSignal, rfc3339
 from pullagent.store import Store
@@ -34,7 +35,7 @@ def run(
 
     with ui.recorded(config, "run") as detail:
         stop = StopSignal()
-        with ui.progress(quiet=as_json) as observer:
+        with progress(quiet=as_json) as observer:
             report = Puller(config, observer=observer, stop=stop).run(names, jobs=jobs, wait_s=wait_s)
         detail |= {"exit_code": report.exit_code, "stored": sum(o.outcome == "stored" for o in report.outcomes)}
         detail |= {"sources": len(report.outcomes)}

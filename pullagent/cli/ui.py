@@ -1,4 +1,4 @@
-"""What the verbs share: where text goes, how errors, tables, sizes and times look, progress, and the ledger's line."""
+"""What the verbs share: where text goes, how errors, tables, sizes and times look, and the ledger's line."""
 
 import io
 import json
@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -23,14 +23,14 @@ from pullagent import config as configs
 from pullagent.config import Config
 from pullagent.errors import ConfigError, Interrupted, PullAgentError, StoreError, UsageError
 from pullagent.ledger import Ledger
-from pullagent.model import Observer, RefQuery, Snapshot, SourceName
+from pullagent.model import RefQuery, Snapshot, SourceName
 from pullagent.seal import Identity
 from pullagent.sources import KINDS
 from pullagent.store import Store
 
 CONFIG_PLACES = (Path("/etc/pullagent/hosts.toml"), Path("hosts.toml"))
 # what a terminal would obey, or show in another order than it stands
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -86,17 +86,16 @@ def print_json(**fields: Any) -> None:
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
     """A table on a terminal; else aligned plain lines, never cut. The first column is never cut or wrapped."""
     if not out.is_terminal:
-        widths = [max(len(clean(r[i])) for r in [columns, *rows]) for i in range(len(columns))]
-        for row in [columns, *rows]:
-            sys.stdout.write(
-                "  ".join(clean(cell).ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() + "\n"
-            )
+        lines = [[_cell(cell) for cell in row] for row in [columns, *rows]]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+        for line in lines:
+            sys.stdout.write("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() + "\n")
         return
     view = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for number, column in enumerate(columns):
         view.add_column(column, justify="right" if column in right else "left", no_wrap=number == 0 or column in right)
     for row in rows:
-        view.add_row(*(Text(clean(cell), style=_style(cell)) for cell in row))
+        view.add_row(*(Text(_cell(cell), style=_style(cell)) for cell in row))
     out.print(view, soft_wrap=False)
 
 
@@ -113,6 +112,11 @@ def facts(pairs: Sequence[tuple[str, str]]) -> None:
     for name, value in pairs:
         view.add_row(f"{name}:", Text(clean(value), style=_style(value)))
     out.print(view, soft_wrap=False)
+
+
+def _cell(text: str) -> str:
+    """A cell's text on one line: a name must not be able to make a row of its own."""
+    return clean(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _style(cell: str) -> str:
@@ -146,6 +150,9 @@ def duration(seconds: float | None) -> str:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    if whole < 10 * 3600:
+        minutes = whole % 3600 // 60
+        return f"{whole // 3600} h {minutes} min" if minutes else f"{whole // 3600} h"
     return f"{whole // 3600} h" if whole < 48 * 3600 else f"{whole // 86400} d"
 
 
@@ -236,12 +243,3 @@ def recorded(
                 )
         except StoreError as error:
             tell(f"warning: this was not written to the ledger: {error.message}")
-
-
-def progress(*, quiet: bool = False) -> "AbstractContextManager[Observer]":
-    """Bars on a terminal, plain lines elsewhere; nothing when `quiet`."""
-    if quiet:
-        return nullcontext(Observer())
-    from pullagent.cli.progress import Bars, Lines
-
-    return Bars(err) if err.is_terminal else Lines()

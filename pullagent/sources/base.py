@@ -18,6 +18,13 @@ def _absolute(path: str) -> str:
     return path
 
 
+def once(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuses a list in hosts.toml that names something twice."""
+    if len(set(names)) < len(names):
+        raise ValueError(f"found {', '.join(names)}; name each once")
+    return names
+
+
 RemotePath = Annotated[str, AfterValidator(_absolute)]
 
 

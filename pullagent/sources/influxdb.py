@@ -11,7 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pullagent.checks.tar import InfluxBackupCheck, TarCheck
 from pullagent.errors import CommandFailed, ContentError, HostError, SourceError
 from pullagent.model import Artifact, Findings
-from pullagent.sources.base import Opened, Remote, RemotePath, Restored
+from pullagent.sources.base import Opened, Remote, RemotePath, Restored, once
 from pullagent.sources.influxdb_commands import COUNT_LIMIT_S, Commands
 from pullagent.sources.influxdb_inventory import Inventory, column_of, parse_json
 from pullagent.sources.influxdb_restore import restore
@@ -24,7 +24,7 @@ def _database(name: str) -> str:
 
 
 def _endpoint(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9.-]+:\d{1,5}", text):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*:[0-9]{1,5}", text) or not 0 < int(text.rpartition(":")[2]) < 65536:
         raise ValueError(f"found {text!r}; write HOST:PORT")
     return text
 
@@ -43,7 +43,9 @@ class InfluxDB:
     kind: ClassVar[str] = "influxdb"
     artifact_names: ClassVar[tuple[str, ...]] = ("backup.tar", "config.tar", "inventory.json")
 
-    databases: Annotated[tuple[Annotated[str, AfterValidator(_database)], ...], Field(min_length=1)]
+    databases: Annotated[
+        tuple[Annotated[str, AfterValidator(_database)], ...], Field(min_length=1), AfterValidator(once)
+    ]
     config_files: tuple[RemotePath, ...] = ()
     env_file: RemotePath | None = None
     api: Endpoint = "127.0.0.1:8086"
@@ -141,9 +143,14 @@ class InfluxDB:
             return
         asked = "".join(f"{shard}\n" for shard in sorted(absent)).encode()
         try:
-            answer = host.send(self._commands.empty_shards(), iter([asked])).decode()
+            answer = host.send(self._commands.empty_shards(), iter([asked])).decode(errors="replace")
         except CommandFailed as error:
             raise self._explained(error, host.name) from error
+        if not re.fullmatch(r"([0-9]{1,18}\n)*", answer):
+            raise ContentError(
+                f"InfluxDB's client on {host.name} answers {answer[:80]!r}",
+                "does a login script print something there?",
+            )
         empty = {int(line) for line in answer.split()}
         lost = sorted(absent.keys() - empty)
         if lost:

@@ -13,7 +13,7 @@ from pullagent.errors import CommandFailed, ContentError, SourceError
 from pullagent.model import Artifact, Findings
 from pullagent.sources import mysql_accounts as composed
 from pullagent.sources import mysql_inventory as inventories
-from pullagent.sources.base import Opened, Remote, RemotePath, Restored
+from pullagent.sources.base import Opened, Remote, RemotePath, Restored, once
 from pullagent.sources.mysql_commands import CLIENT, LOAD, Commands, is_harmless_option
 from pullagent.sources.mysql_inventory import Inventory
 from pullagent.sources.mysql_restore import restore
@@ -45,7 +45,7 @@ class MySQL:
     kind: ClassVar[str] = "mysql"
     artifact_names: ClassVar[tuple[str, ...]] = ("dump.sql", "accounts.sql", "grants.sql", "inventory.json")
 
-    databases: Annotated[tuple[Database, ...], Field(min_length=1)]
+    databases: Annotated[tuple[Database, ...], Field(min_length=1), AfterValidator(once)]
     socket: RemotePath | None = None
     option_file: RemotePath | None = None
     accounts: Annotated[bool, Field(strict=True)] = True

@@ -34,7 +34,9 @@ class Accounts:
     names: frozenset[str]
 
 
-def compose(roles: Iterable[str], statements: Iterable[str], databases: tuple[str, ...], *, mariadb: bool) -> Accounts:
+def compose(
+    roles: Iterable[str], statements: Iterable[str], databases: tuple[str, ...], *, mariadb: bool = False
+) -> Accounts:
     """Order and amend the server's own statements.
 
     `roles` are MariaDB's role names; `statements` the lines of SHOW CREATE USER and SHOW GRANTS. Grants on objects of
@@ -45,6 +47,8 @@ def compose(roles: Iterable[str], statements: Iterable[str], databases: tuple[st
     for statement in statements:
         tokens = tokenize(statement)
         words = [t.upper() for t in tokens if not t.isspace()]
+        if len(words) < 4:
+            raise SourceError(f"an answer about accounts is not understood: {words}")
         if words[:2] == ["CREATE", "USER"]:
             count += 1
             create, default_roles = _account(tokens)
@@ -136,13 +140,13 @@ def _scope(tokens: list[str]) -> str | None:
     """The database whose object a grant is on; None for global, database, proxy and role grants."""
     words = [t for t in tokens if not t.isspace()]
     upper = [w.upper() for w in words]
-    end = upper.index("TO") if "TO" in upper else upper.index("FROM")
+    end = _index(words, "TO") if "TO" in upper else _index(words, "FROM")
     if "ON" not in upper[:end] or _has(upper, "PROXY", "ON"):
         return None
     target = words[end - 1 - upper[:end][::-1].index("ON") + 1 : end]
-    if target[0].upper() in ("PROCEDURE", "FUNCTION", "PACKAGE", "TABLE"):
+    if target and target[0].upper() in ("PROCEDURE", "FUNCTION", "PACKAGE", "TABLE"):
         target = target[target.index("BODY") + 1 :] if "BODY" in target else target[1:]
-    if target[-1] == "*" or len(target) < 3:
+    if len(target) < 3 or target[-1] == "*":
         return None
     return unquote(target[0])
 
@@ -164,10 +168,9 @@ def _subject(line: str) -> list[str] | None:
 
 def _name(tokens: list[str], start: int) -> list[str]:
     """The tokens of `name` or `name`@`host` from `start`, with the space before it."""
-    end = start
-    while tokens[end].isspace():
-        end += 1
-    end += 1
+    end = next((i + 1 for i in range(start, len(tokens)) if not tokens[i].isspace()), None)
+    if end is None:
+        raise SourceError("an answer about accounts is not understood: it names nobody")
     return tokens[start : end + 2] if tokens[end : end + 1] == ["@"] else tokens[start:end]
 
 

@@ -42,14 +42,18 @@ class MariaDB(DatabaseServer):
             f"--auth-root-socket-user={self.account}",
             LOG_FILE_SIZE,
         ]
-        run([*argv, *_as_root()], env=plain_environment(target))
+        run([*argv, *_as_root()], env=plain_environment(target, {"TMPDIR": str(self.directory)}))
 
     def _server_argv(self, data: Path, socket: Path) -> list[str | Path]:
+        # Its own: a server that starts deletes the temporary tables of all that share its directory.
+        temporary = self.directory / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
         return [
             DAEMON,
             "--no-defaults",
             f"--datadir={data}",
             f"--socket={socket}",
+            f"--tmpdir={temporary}",
             f"--pid-file={self.directory / 'server.pid'}",
             "--skip-networking",
             "--skip-name-resolve",

@@ -1,0 +1,1 @@
+"""One suite for every source kind in the registry."""

@@ -1,0 +1,61 @@
+"""What the contract suite must know of a kind: tables that configure it, and servers whose answers were recorded.
+
+A new kind gets an entry here; without one the suite fails.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from pullagent.sources import KINDS
+from pullagent.sources.base import Source
+
+
+@dataclass(frozen=True)
+class Example:
+    """`least`: the shortest table; `most`: every key; `servers`: recordings below tests/vectors/answers, made with
+    the shortest table; `artifacts`: the names that the design fixes; `programs`: what the runbook must speak of.
+    """
+
+    least: dict[str, Any]
+    most: dict[str, Any]
+    servers: tuple[str, ...]
+    artifacts: tuple[str, ...]
+    programs: tuple[str, ...] = ("age -d -i KEY", "zstd -d")
+
+
+EXAMPLES = {
+    "mysql": Example(
+        least={"databases": ["agama"]},
+        most={
+            "databases": ["agama", "odd $name; rm -rf"],
+            "socket": "/run/my sql/it's.sock",
+            "option_file": "/etc/pull'agent/$(id).cnf",
+            "accounts": False,
+        },
+        servers=("mariadb-10.11", "mysql-9.7"),
+        artifacts=("dump.sql", "accounts.sql", "grants.sql", "inventory.json"),
+        programs=("age -d -i KEY", "zstd -d", "mysql ", "--binary-mode"),
+    ),
+    "influxdb": Example(
+        least={"databases": ["logs"]},
+        most={
+            "databases": ["logs", "with blanks"],
+            "config_files": ["/etc/influx db/$(id).conf", "/etc/it's"],
+            "env_file": "/etc/default/in'flux",
+            "api": "localhost:18086",
+            "backup": "127.0.0.2:18088",
+            "staging": "/srv/a b/'c'/",
+        },
+        servers=("influxdb-1.6",),
+        artifacts=("backup.tar", "config.tar", "inventory.json"),
+        programs=("age -d -i KEY", "zstd -d", "influxd restore"),
+    ),
+}
+
+
+def build(kind: str, table: dict[str, Any]) -> Source:
+    """A source as hosts.toml makes it."""
+    made: Source = TypeAdapter(KINDS[kind]).validate_python(table)
+    return made

@@ -1,0 +1,32 @@
+"""Whether a snapshot is suspiciously small."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pullagent.plausibility import shrunk_from
+
+
+@pytest.mark.parametrize(
+    ("size", "earlier", "usual"),
+    [
+        (0, [], None),
+        (10, [100], 100),
+        (50, [100], None),
+        (49, [100], 100),
+        (1000, [100], None),
+        (40, [10, 100, 100], 100),
+        (40, [90, 100, 110, 100, 100, 1, 1, 1], 100),
+        (0, [0, 0], None),
+        (1, [0], None),
+    ],
+)
+def test_under_half_of_the_usual_is_shrunk(size: int, earlier: list[int], usual: int | None) -> None:
+    """The median of up to five predecessors is the usual size; one odd one among them does not count."""
+    assert shrunk_from(size, earlier) == usual
+
+
+@given(size=st.integers(0, 10**15), earlier=st.lists(st.integers(0, 10**15), max_size=9))
+def test_a_snapshot_as_large_as_all_before_is_not_shrunk(size: int, earlier: list[int]) -> None:
+    """No alarm when nothing became smaller."""
+    assert shrunk_from(max([size, *earlier]), earlier) is None

@@ -1,0 +1,150 @@
+"""A run over several sources: each whole or not at all, and none takes another along."""
+
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pullagent.config import Config
+from pullagent.errors import ContentError, HostKeyError, SealError, SourceError
+from pullagent.ledger import Ledger
+from pullagent.model import RunReport, SourceName, StopSignal
+from pullagent.pull import Connect, Puller
+from pullagent.sources.base import Remote
+from pullagent.store import Store
+from tests.unit.toml import changed, loaded
+from tests.vectors import label
+from tests.vectors.canned import CannedHost
+
+AGAMA, LOGS = SourceName("pavroto-2", "agama"), SourceName("pavroto-2", "logs")
+WHEN = datetime(2026, 11, 23, 1, 0, 3, tzinfo=UTC)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """One host with a MySQL and an InfluxDB source."""
+    return loaded(tmp_path, changed("store path", "store"))
+
+
+class Both(CannedHost):
+    """Answers for both sources; `failing` is a word in a command's label, `error` what then happens."""
+
+    def __init__(self, config: Config, failing: str = "", error: BaseException | None = None) -> None:
+        agama, logs = config.hosts["pavroto-2"].sources.values()
+        super().__init__(agama, "mariadb-10.11")
+        other = CannedHost(logs, "influxdb-1.6")
+        self._declared |= other._declared
+        self._answers |= other._answers
+        self._failing, self._error = failing, error
+
+    def read(self, command: str, limit: int = 16 << 20) -> bytes:
+        """A recorded answer, or the failure."""
+        if self._error is not None and self._failing == label(command):
+            raise self._error
+        return super().read(command, limit)
+
+
+def run(config: Config, host: CannedHost, *, jobs: int = 2, connect: Connect | None = None) -> RunReport:
+    """Pull both sources."""
+
+    def canned(_: Any) -> AbstractContextManager[Remote]:
+        return host.opened()
+
+    puller = Puller(config, connect=connect or canned, clock=lambda: WHEN)
+    return puller.run(config.source_names(), jobs=jobs)
+
+
+def stored(config: Config) -> list[str]:
+    """What the store lists."""
+    return [str(s.ref.name) for s in Store(config.store).snapshots()]
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 8])
+def test_both_are_stored(config: Config, jobs: int) -> None:
+    """One after the other or side by side."""
+    report = run(config, Both(config), jobs=jobs)
+    assert report.exit_code == 0
+    assert [o.name for o in report.outcomes] == [AGAMA, LOGS]
+    assert stored(config) == ["pavroto-2/agama", "pavroto-2/logs"]
+
+
+@pytest.mark.parametrize("failing", ["version-and-grants", "inventory", "accounts", "dump"])
+@pytest.mark.parametrize(
+    "error",
+    [SourceError("no"), ContentError("no"), HostKeyError("no"), ValueError("a defect"), RecursionError("a defect")],
+    ids=lambda error: type(error).__name__,
+)
+def test_one_that_fails_leaves_the_other(config: Config, failing: str, error: Exception) -> None:
+    """Whatever goes wrong with one source, at whichever step, and be it a defect of ours: the other is stored."""
+    report = run(config, Both(config, failing, error))
+    assert report.exit_code == 3
+    assert [o.outcome for o in report.outcomes] == ["failed", "stored"]
+    assert stored(config) == ["pavroto-2/logs"]
+    lines = list(Ledger(config.store / "ledger.jsonl").entries())
+    assert {line["source"]: line["ok"] for line in lines} == {"agama": False, "logs": True}
+
+
+def test_nothing_of_a_failed_pull_stays(config: Config) -> None:
+    """The artifacts that were sealed before the failure are gone."""
+    run(config, Both(config, "dump", ContentError("cut short")))
+    assert [p for p in config.store.rglob("*.zst.age") if "agama" in str(p)] == []
+
+
+def test_both_failing_for_one_cause_give_its_code(config: Config) -> None:
+    """An unknown host key fails all of a host's sources."""
+
+    def refuse(_: Any) -> AbstractContextManager[Remote]:
+        raise HostKeyError("unknown key")
+
+    report = run(config, Both(config), connect=refuse)
+    assert report.exit_code == 13
+
+
+def test_a_locked_source_is_left_alone(config: Config) -> None:
+    """Another run holds one of them."""
+    store = Store(config.store)
+    store.prepare()
+    with store.locked(AGAMA):
+        report = run(config, Both(config))
+    assert [(o.outcome, o.exit_code) for o in report.outcomes] == [("failed", 11), ("stored", 0)]
+
+
+def test_a_recipient_that_age_refuses_ends_the_run_before_it_begins(tmp_path: Path) -> None:
+    """Nothing is asked of any host when what comes could not be encrypted."""
+    value = changed("store path", "store")
+    value["encryption"]["recipients"] = ["age1nonsense"]
+    config = loaded(tmp_path, value)
+    host = Both(config)
+    with pytest.raises(SealError):
+        run(config, host)
+    assert host.sent == []
+    assert not config.store.exists()
+
+
+def test_a_stop_stores_nothing(config: Config) -> None:
+    """After Ctrl-C no source begins."""
+    stop = StopSignal()
+    stop.set()
+    report = Puller(config, stop=stop, connect=lambda _: Both(config).opened(), clock=lambda: WHEN).run([AGAMA])
+    assert report.exit_code == 130
+    assert stored(config) == []
+
+
+def test_a_snapshot_under_half_the_usual_size_is_marked(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is stored, says so in the list, in its manifest and in the exit code."""
+    assert run(config, Both(config)).exit_code == 0
+    monkeypatch.setattr("pullagent.pull.shrunk_from", lambda size, earlier: 10 * size if len(earlier) == 1 else None)
+    report = run(config, Both(config))
+    assert report.exit_code == 5
+    newest = Store(config.store).snapshots("pavroto-2", "agama")[0]
+    assert newest.state == "shrunk"
+    assert newest.manifest is not None
+    assert any(w.startswith("shrunk") for w in newest.manifest.warnings)
+
+
+def test_the_store_keeps_the_configuration_of_the_run(config: Config) -> None:
+    """hosts.toml lies beside the snapshots, as it was."""
+    run(config, Both(config))
+    assert (config.store / "hosts.toml").read_bytes() == config.text

@@ -1,0 +1,62 @@
+"""A host that answers with what real servers once said, and only to the commands that a source declares."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+
+from pullagent.sources.base import Remote, Source
+from tests.vectors import ANSWERS, DUMPS, label
+
+
+class Undeclared(Exception):
+    """A source sent a command that is not among its `commands()`: a gate would have refused it."""
+
+
+class CannedStream:
+    """The recorded output of one command, in chunks of odd sizes; nothing on standard error."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __iter__(self) -> Iterator[bytes]:
+        for start in range(0, len(self._data), 1013):
+            yield self._data[start : start + 1013]
+
+    @property
+    def stderr(self) -> str:
+        """Silence."""
+        return ""
+
+
+class CannedHost:
+    """Answers for `source` as the recorded `server` (a directory of answers) did; `sent` holds what was asked."""
+
+    def __init__(self, source: Source, server: str, name: str = "pavroto-2") -> None:
+        self.name, self.sent = name, list[str]()
+        self._declared = frozenset(source.commands())
+        self._answers = {path.stem: path for path in (ANSWERS / server).iterdir()}
+        dump = DUMPS / f"{server}-agama.sql"
+        if dump.exists():
+            self._answers["dump"] = dump
+
+    def open(self, command: str, good: tuple[int, ...] = (0,)) -> CannedStream:
+        """The recorded output."""
+        return CannedStream(self.read(command))
+
+    def read(self, command: str, limit: int = 16 << 20) -> bytes:
+        """The recorded output; Undeclared for what the source did not declare."""
+        self._expect(command)
+        return self._answers[label(command)].read_bytes()
+
+    def send(self, command: str, chunks: Iterator[bytes]) -> bytes:
+        """Nothing recorded asks for input: a test that needs an answer overrides this."""
+        self._expect(command)
+        raise Undeclared(f"no answer was recorded to {b''.join(chunks)!r}: {command}")
+
+    def _expect(self, command: str) -> None:
+        if command not in self._declared:
+            raise Undeclared(command)
+        self.sent.append(command)
+
+    def opened(self) -> AbstractContextManager[Remote]:
+        """As `Puller` wants a host: to be entered."""
+        return nullcontext(self)

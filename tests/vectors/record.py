@@ -1,0 +1,111 @@
+"""Records the answers of real servers below tests/vectors; run by hand: `python -m tests.vectors.record`.
+
+Every command is one of pullagent's own, run over a real SSH session. What names the machine is taken out.
+"""
+
+import json
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from pullagent.sources.influxdb import InfluxDB
+from pullagent.sources.mysql import MySQL
+from tests.lab.data import EXTRA, agama_sql, seed_influx
+from tests.lab.database import DatabaseServer
+from tests.lab.errors import LabError
+from tests.lab.mariadb import MariaDB
+from tests.lab.mysql import MySQL as RealMySQL
+from tests.lab.production import ProductionHost
+from tests.vectors import ANSWERS, DUMPS, label
+from tests.vectors.corners import CORNERS_SQL, MARIADB_CORNERS_SQL
+
+SERVERS: dict[str, type[DatabaseServer]] = {"mariadb-10.11": MariaDB, "mysql-9.7": RealMySQL}
+_TABLE_TYPES = {"BASE TABLE": "table", "SYSTEM VERSIONED": "table"}
+
+
+def main() -> None:
+    """Record everything anew."""
+    for old in (ANSWERS, DUMPS):
+        shutil.rmtree(old, ignore_errors=True)
+        old.mkdir()
+    for name, server in SERVERS.items():
+        with tempfile.TemporaryDirectory() as scratch, ProductionHost(Path(scratch), server, influx=False) as host:
+            _record_database(name, host)
+    with tempfile.TemporaryDirectory() as scratch, ProductionHost(Path(scratch)) as host:
+        _record_influx(host)
+
+
+def _record_database(name: str, host: ProductionHost) -> None:
+    server = host.server
+    server.load(agama_sql(20))
+    server.load(EXTRA[server.kind], "agama")
+    server.load(CORNERS_SQL + (MARIADB_CORNERS_SQL if server.kind == "mariadb" else ""))
+    for database in ("agama", "corners"):
+        for command in filter(_Fitting(server.kind), MySQL((database,), socket=str(server.socket)).commands()):
+            if label(command) == "dump":
+                _write(DUMPS / f"{name}-{database}.sql", _answer(host, command), host)
+            elif database == "agama":
+                _write(ANSWERS / name / f"{label(command)}.txt", _answer(host, command), host)
+        objects = json.dumps(sorted(_objects(server, database)), indent=0, ensure_ascii=False)
+        _write(DUMPS / f"{name}-{database}.json", f"{objects}\n".encode(), host)
+
+
+class _Fitting:
+    """Whether a command is meant for this product."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def __call__(self, command: str) -> bool:
+        if label(command) == "accounts":
+            return ("is_role" in command) == (self._kind == "mariadb")
+        if label(command) == "dump":
+            return ("--set-gtid-purged" in command) == (self._kind == "mysql") and "--column-stat" not in command
+        return True
+
+
+def _objects(server: DatabaseServer, database: str) -> Iterator[list[str]]:
+    """Everything in `database`, and `rows` for each table that has some."""
+    where = f"schema = '{database}'"
+    for kind, name in server.query(
+        f"SELECT table_type, table_name FROM information_schema.tables WHERE table_{where};"
+        f"SELECT routine_type, routine_name FROM information_schema.routines WHERE routine_{where};"
+        f"SELECT 'trigger', trigger_name FROM information_schema.triggers WHERE trigger_{where};"
+        f"SELECT 'event', event_name FROM information_schema.events WHERE event_{where}"
+    ):
+        yield [_TABLE_TYPES.get(kind, kind.lower()), database, name]
+        if kind in _TABLE_TYPES:
+            quoted = "`" + name.replace("`", "``") + "`"
+            if server.query(f"SELECT EXISTS(SELECT 1 FROM `{database}`.{quoted})") == [("1",)]:
+                yield ["rows", database, name]
+
+
+def _record_influx(host: ProductionHost) -> None:
+    if host.influxdb is None:
+        raise LabError("there is no InfluxDB")
+    seed_influx(host.influxdb, points=120)
+    api, backup = (f"127.0.0.1:{port}" for port in (host.influxdb.http_port, host.influxdb.backup_port))
+    for command in InfluxDB(("logs",), api=api, backup=backup, staging=str(host.staging)).commands():
+        kind = "tar" if label(command) in ("backup", "configuration") else "txt"
+        _write(ANSWERS / "influxdb-1.6" / f"{label(command)}.{kind}", _answer(host, command), host)
+
+
+def _answer(host: ProductionHost, command: str) -> bytes:
+    done = host.ssh(command)
+    if done.returncode:
+        raise LabError(f"{label(command)} ended with {done.returncode}: {done.stderr.decode(errors='replace')}")
+    return done.stdout
+
+
+def _write(path: Path, data: bytes, host: ProductionHost) -> None:
+    path.parent.mkdir(exist_ok=True)
+    if path.suffix == ".txt":
+        data = data.replace(socket.gethostname().encode(), b"pavroto-2")
+        data = data.replace(str(host.directory).encode(), b"/var/lib/lab")
+    path.write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
