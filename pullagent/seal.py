@@ -250,11 +250,13 @@ class _Age:
             if "report unexpected" not in line
         ]
         text = "; ".join(lines) or ("no word" if status > 0 else f"killed by signal {-status}")
-        if "unknown identity type" in said or "no identities" in said or "malformed secret key" in said:
-            raise WrongIdentity(
-                "the identity file holds no identity that age can read",
-                "it has a line AGE-SECRET-KEY-1…, or is an SSH private key",
-            )
+        if (
+            any(words in said for words in ("unknown identity type", "no secret keys found", "malformed"))
+            and "fd/" in said
+        ):
+            # age's words may repeat a part of the file
+            hint = "it has a line AGE-SECRET-KEY-1…, or is an SSH private key"
+            raise UsageError("the identity file holds no identity that age can read", hint)
         if "no identity matched" in said or "incorrect passphrase" in said:
             raise WrongIdentity(
                 f"the identity does not open this snapshot (age: {text})",

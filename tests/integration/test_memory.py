@@ -1,0 +1,112 @@
+"""Constant memory: no process of the agent grows with the dump."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.agent import AGAMA, Agent
+from tests.integration.wrappers import CLIENTS, DUMPS, wrap
+from tests.lab.guard import descendants
+from tests.lab.mariadb import MariaDB
+from tests.lab.production import ProductionHost
+
+LIMIT_MIB = 128
+MEGABYTES = int(os.environ.get("PULLAGENT_TEST_DUMP_MB", "600"))
+# The true dump of the server, whose one table is given many more rows than it has: first rows line by line as
+# mariadb-dump writes them, then all of a statement on one long line as mysqldump does.
+DUMP = """#!/usr/bin/python3
+import os, subprocess, sys
+real, megabytes = "{real}", {megabytes}
+if "--databases" not in sys.argv or "--no-data" in sys.argv:
+    os.execv(real, [real, *sys.argv[1:]])
+dump = subprocess.run([real, *sys.argv[1:]], stdout=subprocess.PIPE, check=True).stdout
+head, insert, rest = dump.partition(b"INSERT INTO `bulk` VALUES\\n")
+assert insert, dump
+rows = [b"(1,0x" + os.urandom(100).hex().encode() + b")" for _ in range(19000)]
+short = insert + b",\\n".join(rows) + b";\\n"
+long = insert[:-1] + b" " + b",".join(rows) + b";\\n"
+out = sys.stdout.buffer
+out.write(head)
+for number in range(megabytes * 1000000 // len(short)):
+    out.write(long if number % 2 else short)
+out.write(insert + rest)
+"""
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
+    """A backup server that has pulled a dump of MEGABYTES; `peaks` of that run are kept beside it."""
+    directory = tmp_path_factory.mktemp("memory")
+    with ProductionHost(directory / "host", MariaDB, influx=False) as host:
+        host.server.load(
+            "CREATE DATABASE agama; CREATE TABLE agama.bulk (id INT, body BLOB); INSERT INTO agama.bulk VALUES (1, 'x')"
+        )
+        agent = Agent(directory / "backup", host)
+        wrap(agent, DUMPS, DUMP.replace("{megabytes}", str(MEGABYTES)))
+        yield agent
+
+
+class Peaks:
+    """The peak resident size of a process and of each of its children, in MiB by program and pid."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self.mib: dict[tuple[str, int], float] = {}
+        while process.poll() is None:
+            for pid in (process.pid, *descendants(process.pid)):
+                self._look(pid)
+            time.sleep(0.02)
+
+    def _look(self, pid: int) -> None:
+        try:
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        fields = dict(line.split(":", 1) for line in lines)
+        if "VmHWM" in fields:
+            self.mib[fields["Name"].strip(), pid] = int(fields["VmHWM"].split()[0]) / 1024
+
+
+def measured(agent: Agent, *arguments: str | Path, code: int = 0) -> Peaks:
+    """Run a verb and watch the memory of all its processes."""
+    process = agent.start(*arguments)
+    try:
+        peaks = Peaks(process)
+        _, err = process.communicate()
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == code, err.decode()
+    print(f"{arguments[0]}: {MEGABYTES} MB: {peaks.mib}")
+    assert {name for name, _ in peaks.mib} >= {"age"}, peaks.mib
+    return peaks
+
+
+def test_a_run_in_constant_memory(agent: Agent) -> None:
+    """While a dump of hundreds of megabytes is pulled, no process of the agent passes 128 MiB."""
+    peaks = measured(agent, "run", AGAMA)
+    shown = agent.call("list", AGAMA, "--json").succeeded().json["snapshots"][0]
+    assert shown["plain_bytes"] > MEGABYTES * 980_000
+    assert max(peaks.mib.values()) <= LIMIT_MIB, peaks.mib
+
+
+def test_a_fetch_in_constant_memory(agent: Agent, tmp_path: Path) -> None:
+    """Nor while it is decrypted and decompressed into a file."""
+    peaks = measured(agent, "fetch", f"{AGAMA}@latest", "-o", tmp_path, "--decrypt", "--identity", agent.identity)
+    dump = next(tmp_path.rglob("dump.sql"))
+    assert dump.stat().st_size > MEGABYTES * 980_000
+    dump.unlink()
+    assert max(peaks.mib.values()) <= LIMIT_MIB, peaks.mib
+
+
+def test_a_restore_in_constant_memory(agent: Agent) -> None:
+    """Nor while it is sent to the client of a target; this one swallows it, and so the restore ends with 1."""
+    sshd = agent.host.sshd
+    agent.host.server.load("DROP DATABASE agama")
+    wrap(agent, CLIENTS, 'case "$*" in *--binary-mode*) exec cat >/dev/null ;; esac\nexec {real} "$@"')
+    login = ("--to", f"{sshd.user}@pavroto-2", "--ssh-key", agent.host.identity)
+    peaks = measured(agent, "restore", f"{AGAMA}@latest", *login, "--identity", agent.identity, "--yes", code=1)
+    assert max(peaks.mib.values()) <= LIMIT_MIB, peaks.mib

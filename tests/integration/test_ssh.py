@@ -1,0 +1,206 @@
+"""The way to the host: pinned keys, refused logins, a gateway, and nobody's own configuration."""
+
+import getpass
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.agent import AGAMA, HOST, Agent
+from tests.lab.keys import ssh_keypair
+from tests.lab.processes import free_port, run
+from tests.lab.sshd import Sshd
+
+# What sshd's log says, at LogLevel VERBOSE, as soon as anybody tries to log in.
+LOGIN_WORDS = ("publickey", "password", "authenticating user", "Accepted", "Failed", "session opened")
+
+
+def said_since(sshd: Sshd, size: int) -> str:
+    """What sshd has logged since its log was `size` bytes long."""
+    return sshd.log.read_bytes()[size:].decode()
+
+
+def login_words(text: str) -> list[str]:
+    """The signs in a log of sshd that somebody tried to log in."""
+    return [word for word in LOGIN_WORDS if word in text]
+
+
+def fingerprint(sshd: Sshd) -> str:
+    """The fingerprint of a server's key, by OpenSSH."""
+    return run(["ssh-keygen", "-l", "-f", "-"], data=sshd.host_public_key.encode()).split()[1].decode()
+
+
+def test_an_unknown_host_key(agent: Agent) -> None:
+    """A host whose key is not pinned gets no login attempt; once `trust` has pinned it, the run succeeds."""
+    sshd = agent.host.sshd
+    agent.known_hosts.write_text("")
+    before = sshd.log.stat().st_size
+    agent.fails(AGAMA, code=13, error="not pinned", hint=f"pullagent trust {HOST}")
+    said = said_since(sshd, before)
+    assert "Connection from" in said
+    assert login_words(said) == []
+    agent.succeeds_after(lambda: agent.call("trust", HOST, "--fingerprint", fingerprint(sshd)).succeeded(), AGAMA)
+    assert "Accepted publickey" in said_since(sshd, before)
+
+
+def test_no_known_hosts_file(agent: Agent) -> None:
+    """Without a known_hosts file no host is trusted."""
+    agent.known_hosts.unlink()
+    agent.fails(AGAMA, code=13, error="not pinned", hint=f"pullagent trust {HOST}")
+
+
+def test_a_changed_host_key(agent: Agent) -> None:
+    """A host that shows another key than the pinned one gets no login attempt, and both fingerprints are shown."""
+    sshd = agent.host.sshd
+    pinned = fingerprint(sshd)
+    sshd.rekey()
+    before = sshd.log.stat().st_size
+    done = agent.fails(AGAMA, code=13, error="host key has changed", hint="--replace")
+    assert pinned in done.err
+    assert fingerprint(sshd) in done.err
+    assert login_words(said_since(sshd, before)) == []
+    agent.succeeds_after(
+        lambda: agent.call("trust", HOST, "--replace", "--fingerprint", fingerprint(sshd)).succeeded(), AGAMA
+    )
+
+
+def test_trust_does_not_log_in(agent: Agent) -> None:
+    """`trust` fetches the key without any login attempt, and refuses one with another fingerprint."""
+    sshd = agent.host.sshd
+    agent.known_hosts.write_text("")
+    before = sshd.log.stat().st_size
+    wrong = "SHA256:" + "A" * 43
+    agent.call("trust", HOST, "--fingerprint", wrong).failed(13, wrong, "console")
+    assert agent.known_hosts.read_text() == ""
+    agent.call("trust", HOST, "--fingerprint", fingerprint(sshd)).succeeded()
+    assert agent.known_hosts.read_text().splitlines() == [sshd.known_hosts_line()]
+    assert login_words(said_since(sshd, before)) == []
+
+
+def test_trust_does_not_replace_unasked(agent: Agent) -> None:
+    """A changed key is pinned only with --replace, even with the right fingerprint; other hosts' lines stay."""
+    sshd = agent.host.sshd
+    other = "[192.0.2.1]:2222 " + sshd.host_public_key
+    old = sshd.known_hosts_line()
+    agent.known_hosts.write_text(f"{other}\n{old}\n")
+    sshd.rekey()
+    agent.call("trust", HOST, "--fingerprint", fingerprint(sshd)).failed(13, "another key is pinned", "--replace")
+    assert agent.known_hosts.read_text().splitlines() == [other, old]
+    agent.call("trust", HOST, "--fingerprint", fingerprint(sshd), "--replace").succeeded()
+    assert agent.known_hosts.read_text().splitlines() == [other, sshd.known_hosts_line()]
+
+
+def test_trust_without_terminal_or_fingerprint(agent: Agent) -> None:
+    """Where nobody can be asked, `trust` wants the fingerprint on its command line."""
+    agent.call("trust", HOST).failed(2, "no terminal", "--fingerprint")
+
+
+def test_ssh_refused(agent: Agent) -> None:
+    """A host where no sshd listens is told within seconds."""
+    agent.host.sshd.stop()
+    done = agent.fails(AGAMA, error="refused the connection", hint="is sshd running there?")
+    assert done.seconds < 15
+    agent.succeeds_after(agent.host.start, AGAMA)
+
+
+def test_a_denied_login(agent: Agent) -> None:
+    """A key that the host does not accept is named, with where it belongs."""
+    stranger = ssh_keypair(agent.directory / "stranger" / "id_ed25519")
+    agent.edit(str(agent.host.identity), str(stranger))
+    done = agent.fails(AGAMA, error="denied", hint="authorized_keys")
+    assert str(stranger) in done.err
+    agent.succeeds_after(agent.reset, AGAMA)
+
+
+def test_a_missing_pull_key(agent: Agent) -> None:
+    """A pull key that does not exist is a configuration error, told with how to make one."""
+    agent.edit(str(agent.host.identity), str(agent.directory / "absent"))
+    agent.fails(AGAMA, code=2, error="absent", hint="ssh-keygen")
+
+
+def test_a_login_script_that_prints(agent: Agent) -> None:
+    """A .bashrc that prints spoils every answer: the run fails and names login scripts."""
+    (agent.host.sshd.home / ".bashrc").write_text("echo Welcome to production\n")
+    agent.fails(AGAMA, error="Welcome to production", hint="login script")
+    (agent.host.sshd.home / ".bashrc").unlink()
+    agent.succeeds_after(lambda: None, AGAMA)
+
+
+def test_a_login_script_that_prints_before_influxdb(agent: Agent) -> None:
+    """The same for InfluxDB."""
+    (agent.host.sshd.home / ".bashrc").write_text("echo Welcome to production\n")
+    agent.fails(f"{HOST}/logs", error="Welcome to production", hint="login script")
+
+
+def test_a_login_script_that_prints_on_stderr_is_harmless(agent: Agent) -> None:
+    """What a login script writes to standard error spoils no stream, and is not taken for the dump's complaint."""
+    (agent.host.sshd.home / ".bashrc").write_text("echo 'welcome, [Warning] be careful' >&2\n")
+    agent.call("run").succeeded()
+
+
+@pytest.fixture
+def gateway(agent: Agent, tmp_path: Path) -> Iterator[Sshd]:
+    """A second sshd, over which hosts.toml leads to the host; its key is not pinned yet."""
+    jump = Sshd(tmp_path / "jump", agent.host.identity.with_name("id_ed25519.pub"))
+    jump.start()
+    agent.edit(f"[hosts.{HOST}]\n", f'[hosts.{HOST}]\ngateway = "{jump.user}@127.0.0.1:{jump.port}"\n')
+    yield jump
+    jump.stop()
+
+
+def test_a_pull_through_a_gateway(agent: Agent, gateway: Sshd) -> None:
+    """With `gateway` the run goes through the jump host, whose key must be pinned too."""
+    behind = agent.host.sshd
+    sizes = gateway.log.stat().st_size, behind.log.stat().st_size
+    agent.fails(AGAMA, code=13, error="not pinned", hint="trust")
+    assert login_words(said_since(gateway, sizes[0])) == []
+    assert said_since(behind, sizes[1]) == ""
+
+    def pin() -> None:
+        port = f"{gateway.user}@127.0.0.1:{gateway.port}"
+        agent.call("trust", port, "--fingerprint", fingerprint(gateway)).succeeded()
+
+    agent.succeeds_after(pin, AGAMA)
+    assert "Accepted publickey" in said_since(gateway, sizes[0])
+    assert "Accepted publickey" in said_since(behind, sizes[1])
+
+
+def test_the_host_behind_a_gateway_must_be_pinned_too(agent: Agent, gateway: Sshd) -> None:
+    """A pinned gateway does not vouch for the host behind it: unknown, it gets no login attempt; `trust` reaches it."""
+    behind = agent.host.sshd
+    agent.known_hosts.write_text(gateway.known_hosts_line() + "\n")
+    before = behind.log.stat().st_size
+    agent.fails(AGAMA, code=13, error="not pinned", hint=f"pullagent trust {HOST}")
+    said = said_since(behind, before)
+    assert "Connection from" in said
+    assert login_words(said) == []
+    agent.succeeds_after(lambda: agent.call("trust", HOST, "--fingerprint", fingerprint(behind)).succeeded(), AGAMA)
+
+
+def test_a_gateway_that_is_down(agent: Agent, gateway: Sshd) -> None:
+    """A gateway that does not answer is told by its own name."""
+    agent.known_hosts.write_text(f"{gateway.known_hosts_line()}\n{agent.host.sshd.known_hosts_line()}\n")
+    gateway.stop()
+    agent.fails(AGAMA, error=f"port {gateway.port} refused the connection", hint="sshd")
+
+
+def test_the_callers_own_configuration_is_ignored(agent: Agent) -> None:
+    """Neither ~/.ssh/config nor ~/.fabric.yml of the caller changes where or as whom the agent logs in."""
+    (agent.home / ".ssh").mkdir(mode=0o700)
+    dead = free_port()
+    hostile = f"Host *\n  HostName 127.0.0.1\n  Port {dead}\n  User nobody\n  ProxyCommand false\n"
+    (agent.home / ".ssh" / "config").write_text(hostile)
+    settings = f"user: nobody\nport: {dead}\ngateway: nobody@127.0.0.1:{dead}\nconnect_kwargs:\n  password: x\n"
+    for name in (".fabric.yml", ".fabric.yaml", ".invoke.yml"):
+        (agent.home / name).write_text(settings)
+    before = agent.host.sshd.log.stat().st_size
+    agent.call("run").succeeded()
+    assert f"Accepted publickey for {getpass.getuser()}" in said_since(agent.host.sshd, before)
+
+
+def test_the_callers_own_known_hosts_is_no_pin(agent: Agent) -> None:
+    """A key in ~/.ssh/known_hosts does not stand in for a pinned one."""
+    (agent.home / ".ssh").mkdir(mode=0o700, exist_ok=True)
+    (agent.home / ".ssh" / "known_hosts").write_text(agent.host.sshd.known_hosts_line() + "\n")
+    agent.known_hosts.write_text("")
+    agent.fails(AGAMA, code=13, error="not pinned", hint="trust")
