@@ -12,6 +12,7 @@ from pullagent.sources import KINDS
 
 if TYPE_CHECKING:
     from pullagent.restore import RestoreReport
+    from pullagent.sources.base import Restored
 
 
 def register(app: typer.Typer) -> None:
@@ -76,7 +77,7 @@ def _print_json(report: "RestoreReport") -> None:
 
 def _render(report: "RestoreReport") -> None:
     ordered = sorted(report.objects, key=lambda o: (o.equal, o.kind, o.name))
-    rows = [(o.name, o.kind, str(o.expected or "-"), str(o.found), "yes" if o.equal else "NO") for o in ordered]
+    rows = [(o.name, o.kind, str(o.expected or "-"), str(o.found), _verdict(o)) for o in ordered]
     ui.table(("Object", "Kind", "Expected", "Found", "Equal"), rows)
     ui.say()
     differing = sum(not o.equal for o in report.objects)
@@ -84,3 +85,9 @@ def _render(report: "RestoreReport") -> None:
     ui.say(
         f"{report.ref} -> {report.target}: {verdict}, in {ui.duration(report.took_s)} (RTO {ui.duration(report.rto_s)})"
     )
+
+
+def _verdict(item: "Restored") -> str:
+    if item.expected is None:
+        return "-"
+    return "yes" if item.equal else "NO"

@@ -87,12 +87,12 @@ def _by_cause(outcomes: tuple[Outcome, ...]) -> dict[tuple[str, str], list[Sourc
 
 def _left(store: Store, names: list[SourceName]) -> str:
     """What there is to fall back on."""
-    ages = []
+    lines = []
     for name in names:
         good = next((s for s in store.snapshots(name.host, name.source) if s.state == "good"), None)
-        age = "none" if good is None else f"{ui.span(datetime.now(UTC) - good.taken)} old"
-        ages.append(f"{name}: {age}" if len(names) > 1 else age)
-    return f"nothing was stored; the last good snapshot: {', '.join(ages)}"
+        age = "there is none" if good is None else f"{ui.span(datetime.now(UTC) - good.taken)} old"
+        lines.append(f"nothing was stored; last good snapshot of {name}: {age}")
+    return "\n".join(lines)
 
 
 def _as_json(report: RunReport) -> dict[str, Any]:

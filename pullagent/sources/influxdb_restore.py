@@ -31,7 +31,9 @@ def restore(host: Remote, snapshot: Opened, commands: Commands) -> list[Restored
             )
     existing = [d for d in commands.databases if d in present.existing]
     grants = _grants(host, commands, existing)
-    queries = _stored_queries(snapshot, commands.databases) | _queries(host, commands, existing)
+    queries = _queries_in(
+        _stored_answer(snapshot, "continuous_queries"), commands.databases, "the snapshot"
+    ) | _queries(host, commands, existing)
     with _said_when_half_done(host.name, commands.databases):
         for database in existing:
             _ask(host, commands, f"DROP DATABASE {_quoted(database)}")
@@ -41,6 +43,7 @@ def restore(host: Remote, snapshot: Opened, commands: Commands) -> list[Restored
         for query in (*queries.values(), *grants):
             _ask(host, commands, query)
     found = _queries(host, commands, commands.databases)
+    users = {str(row["user"]) for row in _ask(host, commands, "SHOW USERS")}
     compared = [r for database in commands.databases for r in compare(database, wanted, restored)]
     compared += [
         Restored(
@@ -48,7 +51,7 @@ def restore(host: Remote, snapshot: Opened, commands: Commands) -> list[Restored
         )
         for database, name in queries
     ]
-    return compared
+    return compared + _users_left_out(snapshot, users)
 
 
 def _inventory(host: Remote, commands: Commands) -> Inventory:
@@ -90,15 +93,21 @@ def _queries(host: Remote, commands: Commands, databases: tuple[str, ...] | list
     return _queries_in(answer, databases, host.name)
 
 
-def _stored_queries(snapshot: Opened, databases: tuple[str, ...]) -> dict[tuple[str, str], str]:
-    """The snapshot's own continuous queries, by database and name."""
+def _stored_answer(snapshot: Opened, name: str) -> str:
+    """What the server answered at the pull, from config.tar."""
     try:
         with tarfile.open(fileobj=io.BytesIO(snapshot.read("config.tar"))) as archive:
-            member = archive.extractfile("queries/continuous_queries.json")
-            answer = member.read().decode(errors="replace") if member else ""
+            member = archive.extractfile(f"queries/{name}.json")
+            return member.read().decode(errors="replace") if member else ""
     except (tarfile.TarError, KeyError) as error:
         raise ContentError(f"config.tar of the snapshot cannot be read: {error}") from error
-    return _queries_in(answer, databases, "the snapshot")
+
+
+def _users_left_out(snapshot: Opened, there: set[str]) -> list[Restored]:
+    """The snapshot's users that the target lacks: their passwords can neither be read nor set as hashes."""
+    users = (str(row["user"]) for row in rows_of(parse_json(_stored_answer(snapshot, "users"), "the snapshot")))
+    text = "not restored: make it anew, its grants are in config.tar"
+    return [Restored(user, "user", None, text) for user in users if user not in there]
 
 
 def _queries_in(answer: str, databases: tuple[str, ...] | list[str], origin: str) -> dict[tuple[str, str], str]:

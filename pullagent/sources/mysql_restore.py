@@ -144,7 +144,7 @@ def _compare_objects(host: Remote, commands: Commands, wanted: Inventory) -> lis
     for item in wanted.objects:
         there = found.get(item.key)
         is_table = item.kind == "table"
-        expected = ("with rows" if item.filled else "any") if is_table else "present"
+        expected = "with rows" if is_table and item.filled else "present"
         if there is None:
             state = "missing"
         elif is_table and item.filled:

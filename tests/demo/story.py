@@ -158,7 +158,7 @@ class Story:
                 "the restore did not bring back what was stored: report it with this output",
             )
         self._terminal.say("Equal: definitions, accounts, grants, all rows, all points with tags and fields.")
-        self._terminal.say("Not compared: InfluxDB's users and queries; its own backup leaves them out.")
+        self._terminal.say("Not compared: InfluxDB's users; their passwords can be neither read nor set.")
 
     def _pull_again(self) -> None:
         self._terminal.step("The restored host can be backed up again.")
