@@ -135,7 +135,7 @@ def test_a_wrong_identity_is_said_to_be_wrong(path: Path) -> None:
 def test_a_broken_identity_is_refused_and_not_repeated(path: Path, text: str) -> None:
     """What cannot be read as an identity is refused, without a word of it in any message."""
     entry = sealed(path, b"content")
-    with nothing_left(), pytest.raises(SealError) as caught, Identity(text.encode()) as identity:
+    with nothing_left(), pytest.raises(UsageError) as caught, Identity(text.encode()) as identity:
         b"".join(seal.unseal(path, entry, identity))
     assert text[:30] not in words(caught.value)
     assert SECRET[18:30] not in words(caught.value)
