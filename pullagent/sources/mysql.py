@@ -14,7 +14,7 @@ from pullagent.model import Artifact, Findings
 from pullagent.sources import mysql_accounts as composed
 from pullagent.sources import mysql_inventory as inventories
 from pullagent.sources.base import Opened, Remote, RemotePath, Restored, once
-from pullagent.sources.mysql_commands import CLIENT, LOAD, Commands, is_harmless_option
+from pullagent.sources.mysql_commands import CLIENT, KNOWN_OPTIONS, LOAD, Commands, is_harmless_option
 from pullagent.sources.mysql_inventory import Inventory
 from pullagent.sources.mysql_restore import restore
 from pullagent.sources.mysql_server import Server, explained, probe
@@ -30,6 +30,12 @@ def _database(name: str) -> str:
             f"found {name!r}; a database's name may not begin with '-' or hold quotes, slashes or control characters"
         )
     return name
+
+
+def _named(options: list[str]) -> str:
+    known = [name for name in options if name.replace("_", "-") in KNOWN_OPTIONS]
+    unknown = "something that is not a known harmless option" if len(known) < len(options) else ""
+    return ", ".join([*known, *filter(None, [unknown])])
 
 
 Database = Annotated[str, AfterValidator(_database)]
@@ -129,7 +135,7 @@ class MySQL:
         odd = [name for name in server.options if not is_harmless_option(name)]
         if odd:
             raise SourceError(
-                f"an option file on the host sets {', '.join(odd)}, which could change what a dump holds",
+                f"an option file on the host sets {_named(odd)}, which could change what a dump holds",
                 "take it out there, or name an option_file of this source's own in hosts.toml",
             )
         needed = inventories.missing_grants(

@@ -64,6 +64,53 @@ HARMLESS_OPTIONS = frozenset(
         "safe-updates",
     }
 )
+# those that may be named in a message: any other word may be a part of a password with spaces in it
+KNOWN_OPTIONS = frozenset(
+    {
+        "where",
+        "no-data",
+        "no-create-info",
+        "no-create-db",
+        "ignore-table",
+        "ignore-table-data",
+        "ignore-database",
+        "ignore-error",
+        "ignore-views",
+        "init-command",
+        "insert-ignore",
+        "replace",
+        "skip-routines",
+        "skip-events",
+        "skip-triggers",
+        "skip-opt",
+        "skip-quick",
+        "skip-comments",
+        "skip-create-options",
+        "skip-tz-utc",
+        "skip-hex-blob",
+        "skip-quote-names",
+        "skip-extended-insert",
+        "skip-add-drop-table",
+        "compact",
+        "compatible",
+        "databases",
+        "all-databases",
+        "tables",
+        "xml",
+        "tab",
+        "result-file",
+        "select-limit",
+        "max-join-size",
+        "execute",
+        "database",
+        "html",
+        "vertical",
+        "order-by-primary",
+        "delete-master-logs",
+        "flush-logs",
+        "lock-all-tables",
+    }
+)
 _FIND_CLIENT = (
     "c=$(command -v mariadb || command -v mysql) || { echo 'no mariadb or mysql client here' >&2; exit 127; }\n"
 )
@@ -98,7 +145,7 @@ class Commands:
         """Lines of two columns (`dump`, `version`, `account`, `option`), then the grants of the account."""
         sql = "SELECT 'version', VERSION(); SELECT 'account', CURRENT_USER(); SHOW GRANTS"
         # option names alone: their values may be passwords
-        names = r"sed -n 's/^--\([A-Za-z0-9_-]*\).*/option\t\1/p'"
+        names = r"sed -n 's/^--\([A-Za-z][A-Za-z0-9_-]*\).*/option\t\1/p'"
         return (
             f"{self._prologue('version and grants')}{_FIND_CLIENT}{_FIND_DUMP}"
             f'v=$("$d" --version) || exit\nprintf \'dump\\t%s\\n\' "$v"\n'

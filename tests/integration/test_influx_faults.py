@@ -1,5 +1,7 @@
 """Faults of InfluxDB and of its backup: each is told, publishes nothing, and leaves nothing on the host."""
 
+import sys
+
 import pytest
 
 from tests.integration.agent import LOGS, Agent
@@ -79,7 +81,7 @@ def test_a_staging_directory_that_is_not_there(agent: Agent) -> None:
             id="shards are cut short",
         ),
         pytest.param('{real} "$@" && rm "$(ls "$dir"/*.s*.tar.gz | head -n 1)"', "lacks", id="a shard is missing"),
-        pytest.param('{real} "$@" && rm "$dir"/*.meta', "lacks", id="the metastore is missing"),
+        pytest.param('{real} "$@" && rm "$dir"/*.meta', "metastore", id="the metastore is missing"),
         pytest.param('{real} "$@" && rm "$dir"/*.manifest', "manifests", id="the manifest is missing"),
         pytest.param('echo "backup complete" >&2', "manifests", id="nothing is there"),
         pytest.param('{real} "$@"; echo "no luck" >&2; exit 1', "no luck", id="it fails"),
@@ -107,7 +109,7 @@ def test_a_manifest_without_a_shard(agent: Agent) -> None:
     )
     script = agent.directory / "drop.py"
     script.write_text(drop)
-    wrap_backup(agent, f'{{real}} "$@" && /usr/bin/python3 {script} "$dir"')
+    wrap_backup(agent, f'{{real}} "$@" && {sys.executable} {script} "$dir"')
     agent.fails(LOGS, error="lacks shards", hint="log")
     agent.succeeds_after(lambda: mend(agent), LOGS)
 

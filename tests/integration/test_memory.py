@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.agent import AGAMA, Agent
-from tests.integration.wrappers import CLIENTS, DUMPS, wrap
+from tests.integration.wrappers import CLIENTS, DUMPS, programs, wrap
 from tests.lab.guard import descendants
 from tests.lab.mariadb import MariaDB
 from tests.lab.production import ProductionHost
@@ -18,7 +19,7 @@ LIMIT_MIB = 128
 MEGABYTES = int(os.environ.get("PULLAGENT_TEST_DUMP_MB", "600"))
 # The true dump of the server, whose one table is given many more rows than it has: first rows line by line as
 # mariadb-dump writes them, then all of a statement on one long line as mysqldump does.
-DUMP = """#!/usr/bin/python3
+DUMP = """
 import os, subprocess, sys
 real, megabytes = "{real}", {megabytes}
 if "--databases" not in sys.argv or "--no-data" in sys.argv:
@@ -46,7 +47,10 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
             "CREATE DATABASE agama; CREATE TABLE agama.bulk (id INT, body BLOB); INSERT INTO agama.bulk VALUES (1, 'x')"
         )
         agent = Agent(directory / "backup", host)
-        wrap(agent, DUMPS, DUMP.replace("{megabytes}", str(MEGABYTES)))
+        real = next(iter(programs(host, *DUMPS).values()))
+        script = directory / "dump.py"
+        script.write_text(DUMP.replace("{real}", str(real)).replace("{megabytes}", str(MEGABYTES)))
+        wrap(agent, DUMPS, f"exec '{sys.executable}' '{script}' \"$@\"")
         yield agent
 
 

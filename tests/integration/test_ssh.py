@@ -165,6 +165,14 @@ def test_a_pull_through_a_gateway(agent: Agent, gateway: Sshd) -> None:
     assert "Accepted publickey" in said_since(behind, sizes[1])
 
 
+def test_a_restore_through_a_gateway(agent: Agent, gateway: Sshd) -> None:
+    """A restore onto a host of hosts.toml takes its gateway too, with the operator's key."""
+    agent.known_hosts.write_text(f"{gateway.known_hosts_line()}\n{agent.host.sshd.known_hosts_line()}\n")
+    before = gateway.log.stat().st_size
+    agent.restore(f"{AGAMA}@latest").failed(1, "not empty", "right host")
+    assert "Accepted publickey" in said_since(gateway, before)
+
+
 def test_the_host_behind_a_gateway_must_be_pinned_too(agent: Agent, gateway: Sshd) -> None:
     """A pinned gateway does not vouch for the host behind it: unknown, it gets no login attempt; `trust` reaches it."""
     behind = agent.host.sshd
