@@ -4,7 +4,7 @@ BIN := .venv/bin
 COMPILE := pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --allow-unsafe \
 	--strip-extras --no-header --no-annotate
 
-.PHONY: help packages venv demo test quick lint lab lock clean
+.PHONY: help packages venv demo test faults quick lint lab lock clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -20,6 +20,9 @@ demo: packages venv ## show a whole backup and restore against real servers
 
 test: packages venv lab lint ## everything: lint and all tests, against real servers
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+faults: packages venv lab ## every fault at every stage, about 25 minutes; SEED=N repeats a run
+	$(BIN)/python -m tests.faults
 
 quick: venv lint ## lint and the unit tests
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/unit

@@ -10,7 +10,7 @@ from pullagent import seal
 from pullagent.errors import DamageError, UsageError, system_error
 from pullagent.manifest import ArtifactEntry
 from pullagent.model import Observer, Snapshot, StopSignal
-from pullagent.opened import OpenedSnapshot, readable_manifest
+from pullagent.opened import OpenedSnapshot, check_description, readable_manifest
 from pullagent.seal import Identity
 from pullagent.store import Store
 
@@ -37,6 +37,7 @@ def fetch(
     opened = OpenedSnapshot(snapshot, identity, observer)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     with store.reading(snapshot):
+        check_description(snapshot)
         if identity is not None:
             opened.check_stored()
         try:

@@ -1,5 +1,6 @@
 """A snapshot opened for reading in clear: its stored hashes are checked before anything of it is used."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -56,6 +57,27 @@ class OpenedSnapshot:
             raise StoreError(f"{self._snapshot.ref}: {name} is too large to be read whole")
         with self.chunks(name) as chunks:
             return b"".join(chunks)
+
+
+def check_description(snapshot: Snapshot) -> None:
+    """Compare manifest.json and RESTORE.txt with SHA256SUMS, and that with the manifest; DamageError when one differs.
+
+    For a fetch, whose copy must be right to the last file. A restore does without: it must not stop at 03:00 for a bit
+    in a text, and what it uses is checked against the manifest.
+    """
+    manifest = readable_manifest(snapshot)
+    expected = {a.file: a.stored_sha256 for a in manifest.artifacts}
+    hint = (
+        f"look at the disk; its data can still be checked by `pullagent restore`, or take another: {snapshot.ref.name}"
+    )
+    try:
+        for name in ("RESTORE.txt", "manifest.json"):
+            expected[name] = hashlib.sha256((snapshot.path / name).read_bytes()).hexdigest()
+        found = (snapshot.path / "SHA256SUMS").read_bytes()
+    except OSError as error:
+        raise DamageError(f"{error.filename}: {error.strerror}", hint) from error
+    if found != "".join(f"{digest}  {name}\n" for name, digest in expected.items()).encode():
+        raise DamageError(f"{snapshot.path}: manifest.json, RESTORE.txt and SHA256SUMS do not belong together", hint)
 
 
 def readable_manifest(snapshot: Snapshot) -> Manifest:

@@ -27,6 +27,7 @@ _OUTSIDE = {
     "view": re.compile(rb"/\*!50001 VIEW " + _QUOTED),
     "rows": re.compile(rb"INSERT INTO " + _QUOTED),
 }
+_RULE, _VERSION = b"-- " + b"-" * 54, b"-- Server version\t"
 _CREATE = re.compile(rb"(?:/\*!\d+ )?CREATE\b")
 _COMMENT = re.compile(rb"/\*(?![!M]).*?\*/")
 _NAME = rb"(?:`((?:[^`]|``)+)`|\"((?:[^\"]|\"\")+)\"|([^\s`\"(.]+))"
@@ -59,6 +60,7 @@ class DumpCheck:
         self._database = ""
         self._within_delimiter = False
         self._awaiting_create = False
+        self._heads, self._previous = 0, b""
 
     def feed(self, chunk: bytes) -> None:
         """Scan the next bytes; ContentError when the head is not that of a dump."""
@@ -99,6 +101,7 @@ class DumpCheck:
         return b"\n" if data.endswith(b"\n") else b""
 
     def _line(self, line: bytes) -> None:
+        self._count_heads(line)
         if line.startswith(b"DELIMITER "):
             self._within_delimiter = self._awaiting_create = line.rstrip() != b"DELIMITER ;"
         elif self._within_delimiter:
@@ -111,6 +114,15 @@ class DumpCheck:
             for kind, pattern in _OUTSIDE.items():
                 if found := pattern.match(line):
                     self.found.add(DumpObject(kind, self._database, _plain(found[1])))
+
+    def _count_heads(self, line: bytes) -> None:
+        """A dump has one head; another within it, in whatever state, is that of a second dump."""
+        self._heads += line.startswith(_VERSION) and self._previous == _RULE
+        self._previous = line
+        if self._heads > 1:
+            raise ContentError(
+                "a second dump begins within the first", "is the dump program there a wrapper that starts it again?"
+            )
 
     def _body(self, line: bytes) -> None:
         header = _COMMENT.sub(b" ", _DEFINER.sub(b"", line))

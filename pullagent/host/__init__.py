@@ -43,7 +43,10 @@ class Host:
 
     def open(self, command: str, good: tuple[int, ...] = (0,)) -> "Output":
         """Start a command whose output is to be read as it comes."""
-        return Output(self._channel(command), command, good, self.name, self._limits, self._stop)
+        channel = self._channel(command)
+        # a program that reads its input must meet its end, not wait
+        channel.shutdown_write()
+        return Output(channel, command, good, self.name, self._limits, self._stop)
 
     def read(self, command: str, limit: int = 16 << 20) -> bytes:
         """All that a command writes to its standard output, at most `limit` bytes; HostError when it is more."""

@@ -167,6 +167,8 @@ def named_errors(login: Login) -> Iterator[None]:
         hint = f"is it sshd that answers there?  ssh -v -p {login.port} {login.address.user}@{login.address.host}"
         if "No authentication methods" in str(error):
             hint = "there is no key to log in with: give --ssh-key FILE, or load one into an agent"
+        if "banner" in str(error) or "No existing session" in str(error):
+            raise HostError(f"{name}: {where} did not answer as an SSH server in time", hint) from error
         raise HostError(f"{name}: SSH failed: {error}", hint) from error
     except (OSError, EOFError) as error:
         raise HostError(f"{name}: {where}: {str(error) or 'the connection was closed'}") from error
