@@ -97,9 +97,9 @@ class Store:
 
     def keep_copy(self, name: str, data: bytes) -> None:
         """Keep `data` (hosts.toml, known_hosts) beside the snapshots, replacing the last run's copy."""
-        with _storing(self.root):
-            temporary = self.root / STAGING / f".{name}.{os.getpid()}"
-            # a killed run may have left one, and process ids come again
+        temporary = self.root / STAGING / f".{name}"
+        with _storing(self.root), _flocked(self.root / LOCKS / "copies.lock"):
+            # a killed run may have left one
             temporary.unlink(missing_ok=True)
             try:
                 _write_durably(temporary, data, mode=0o600)
@@ -144,14 +144,14 @@ class Store:
         with _storing(place):
             if place.exists():
                 shutil.rmtree(place)
-            place.parent.mkdir(mode=0o700, exist_ok=True)
-            place.mkdir(mode=0o700)
             while os.path.lexists(self._path(SnapshotRef(name, snapshot_id(start)))):
                 start += timedelta(seconds=1)
-            ref = SnapshotRef(name, snapshot_id(start))
-            directory = place / ref.id
-            directory.mkdir(mode=0o700)
+        ref = SnapshotRef(name, snapshot_id(start))
+        directory = place / ref.id
         try:
+            with _storing(place):
+                for made in (place.parent, place, directory):
+                    made.mkdir(mode=0o700, exist_ok=True)
             yield Staging(ref, start, directory, self._path(ref))
         finally:
             shutil.rmtree(place, ignore_errors=True)
@@ -266,6 +266,17 @@ def _lock(descriptor: int, mode: int, busy: str, wait_s: float, stop: StopSignal
                 raise LockedError(busy, "wait for it to end, or give --wait 30m") from error
         stop.wait(0.2)
         stop.check()
+
+
+@contextmanager
+def _flocked(path: Path) -> Iterator[None]:
+    """Hold a lock that nobody keeps for long, waiting for it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _write_durably(path: Path, data: bytes, mode: int = 0o400) -> None:
