@@ -18,6 +18,7 @@ from pullagent.tables import (
     HostTable,
     ObjectivesTable,
     RetentionTable,
+    RunTable,
     SshTable,
     recipient,
 )
@@ -51,6 +52,7 @@ class Config:
     retention: RetentionTable
     objectives: ObjectivesTable
     ssh: SshTable
+    run: RunTable
     identity_file: Path
     known_hosts: Path
     hosts: Mapping[str, Host]
@@ -117,6 +119,7 @@ def load(path: Path, kinds: Mapping[str, type]) -> Config:
         retention=tables["retention"],
         objectives=tables["objectives"],
         ssh=tables["ssh"],
+        run=tables["run"],
         identity_file=identity_file,
         known_hosts=base / tables["ssh"].known_hosts,
         hosts=hosts,

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -256,6 +256,9 @@ class Observer:
 
     def advanced(self, job: str, count: int) -> None:
         """`count` more bytes of the present step have passed."""
+
+    def retrying(self, names: Sequence[SourceName], pause_s: float, attempt: int, attempts: int) -> None:
+        """`names` failed, and are tried again after `pause_s` seconds: attempt number `attempt` of `attempts`."""
 
     def defect(self, trace: str) -> None:
         """A defect of pullagent's own ended the pull of a source; `trace` is Python's account of it."""

@@ -99,6 +99,15 @@ class SshTable:
 
 
 @dataclass(frozen=True)
+class RunTable:
+    """[run]: how often a failed source is tried in one run, and the pause before each further attempt."""
+
+    __pydantic_config__ = STRICT
+    attempts: Annotated[int, Field(ge=1, le=100, strict=True)] = 1
+    retry_minutes: Positive = 20
+
+
+@dataclass(frozen=True)
 class HostTable:
     """[hosts.NAME]: where and as whom to log in; `gateway` is a jump host, [USER@]HOST[:PORT] or a host's name."""
 
@@ -117,6 +126,7 @@ TABLES: dict[str, type] = {
     "retention": RetentionTable,
     "objectives": ObjectivesTable,
     "ssh": SshTable,
+    "run": RunTable,
 }
 
 

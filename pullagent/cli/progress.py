@@ -1,6 +1,7 @@
 """Progress of long verbs: bars on a terminal, one plain line for each source elsewhere."""
 
 import threading
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 
@@ -18,7 +19,7 @@ from rich.progress import (
 from rich.text import Text
 
 from pullagent.cli import ui
-from pullagent.model import Observer, Outcome
+from pullagent.model import Observer, Outcome, SourceName
 
 
 class _Amount(ProgressColumn):
@@ -80,6 +81,10 @@ class Bars(Observer):
         if task is not None:
             self._progress.advance(task, count)
 
+    def retrying(self, names: Sequence[SourceName], pause_s: float, attempt: int, attempts: int) -> None:
+        """A line above the bars."""
+        ui.tell(_retry(names, pause_s, attempt, attempts))
+
     def defect(self, trace: str) -> None:
         """All of it, for the report."""
         ui.tell(trace.rstrip())
@@ -104,6 +109,10 @@ class Lines(Observer):
     def __exit__(self, *_: object) -> None:
         pass
 
+    def retrying(self, names: Sequence[SourceName], pause_s: float, attempt: int, attempts: int) -> None:
+        """One line."""
+        ui.say(_retry(names, pause_s, attempt, attempts))
+
     def defect(self, trace: str) -> None:
         """All of it, for the report."""
         ui.tell(trace.rstrip())
@@ -116,6 +125,11 @@ class Lines(Observer):
             return
         sizes = f"{ui.size(outcome.plain_bytes)}, stored as {ui.size(outcome.stored_bytes)}"
         ui.say(f"{outcome.name}: stored {outcome.ref}: {sizes}, in {took}{', SHRUNK' if outcome.shrunk else ''}")
+
+
+def _retry(names: Sequence[SourceName], pause_s: float, attempt: int, attempts: int) -> str:
+    failed = ", ".join(map(str, names))
+    return f"{failed}: failed; attempt {attempt} of {attempts} in {ui.duration(pause_s)}"
 
 
 def progress(*, quiet: bool = False) -> AbstractContextManager[Observer]:

@@ -31,12 +31,12 @@ def run(
     wait_s = _seconds(wait)
     config = ui.config_of(context)
     names = config.select(targets or [])
-    from pullagent.pull import Puller
+    from pullagent import run as runs
 
     with ui.recorded(config, "run") as detail:
         stop = StopSignal()
         with progress(quiet=as_json) as observer:
-            report = Puller(config, observer=observer, stop=stop).run(names, jobs=jobs, wait_s=wait_s)
+            report = runs.run(config, names, jobs=jobs, wait_s=wait_s, observer=observer, stop=stop)
         detail |= {"exit_code": report.exit_code, "stored": sum(o.outcome == "stored" for o in report.outcomes)}
         detail |= {"sources": len(report.outcomes)}
     if as_json:

@@ -77,7 +77,11 @@ LIES = [
     ("nothing at all, status 0", "exit 0", "does not begin like a dump"),
     ("nothing but the marker", "echo '-- Dump completed on 2026-11-23  1:00:03'", "does not begin like a dump"),
     ("the dump twice", '{real} "$@"; {real} "$@"', "."),
-    ("a whole dump, then a cut one", '{real} "$@"; {real} "$@" 2>/dev/null | head -c 9000; exit 0', "a second dump begins|cut short"),
+    (
+        "a whole dump, then a cut one",
+        '{real} "$@"; {real} "$@" 2>/dev/null | head -c 9000; exit 0',
+        "second dump|cut short",
+    ),
     ("a cut dump, then a whole one", '{real} "$@" 2>/dev/null | head -c 9000; {real} "$@"', "."),
     ("the marker inside, not last", '{real} "$@"; echo "SELECT 1;"', "cut short"),
     ("the marker without its line end", '{real} "$@" | head -c -1; exit 0', "cut short"),
