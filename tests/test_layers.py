@@ -36,6 +36,7 @@ LAYERS = """
     its connection       host.connection
     its login            host.login
     store and seal       store seal plausibility
+    its file system      durable
     the ledger           ledger
     configuration        config
     its tables           tables

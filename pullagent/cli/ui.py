@@ -55,7 +55,7 @@ def prepare_process() -> None:
 
 def clean(text: str) -> str:
     """`text` with every character that could steer a terminal shown as its escape."""
-    return _UNSAFE.sub(lambda m: repr(m[0])[1:-1], text)
+    return text if text.isprintable() else _UNSAFE.sub(lambda m: repr(m[0])[1:-1], text)
 
 
 def say(text: str = "") -> None:

@@ -1,0 +1,87 @@
+"""What the store asks of a file system: locks that no dead process keeps, and writes that are on disk at once."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pullagent.errors import LockedError, system_error
+from pullagent.model import StopSignal
+
+
+def directories(directory: Path) -> list[str]:
+    """The names of the directories in `directory`, links to some left out; none when it is not there."""
+    try:
+        with os.scandir(directory) as entries:
+            return [e.name for e in entries if e.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def lock(descriptor: int, mode: int, busy: str, wait_s: float, stop: StopSignal) -> None:
+    """Take a lock of `mode` on an open file within `wait_s` seconds; LockedError that says `busy`, Stopped."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if time.monotonic() >= deadline:
+                raise LockedError(busy, "wait for it to end, or give --wait 30m") from error
+        stop.wait(0.2)
+        stop.check()
+
+
+@contextmanager
+def flocked(path: Path) -> Iterator[None]:
+    """Hold a lock that nobody keeps for long, waiting for it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, data: bytes, mode: int = 0o400) -> None:
+    """Write a new file and have its bytes on disk; its name is there once its directory is synced."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def make_durable_directory(path: Path) -> None:
+    """Make a directory, and those above it that are missing, private and on disk."""
+    if path.is_dir():
+        return
+    make_durable_directory(path.parent)
+    path.mkdir(mode=0o700)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Have the names in a directory on disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_plain(path: str) -> bytes:
+    """A file's bytes; OSError for a link, and no waiting at a pipe."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb", 0) as file:
+        return bytes(file.read())
+
+
+@contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turn a system error into one that names the store."""
+    try:
+        yield
+    except OSError as error:
+        raise system_error(path, error) from error
