@@ -3,7 +3,7 @@
 import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +128,15 @@ def load(path: Path, kinds: Mapping[str, type]) -> Config:
         raise ConfigError(f"{path}: no sources", "write a table [hosts.NAME.sources.SOURCE] with its kind")
     _refuse_twins(config)
     return config
+
+
+def with_pull_key(config: Config, key: Path) -> Config:
+    """The configuration with `key` for [ssh].identity_file; hosts with another key of their own keep it."""
+    hosts = {
+        name: replace(host, identity_file=key) if host.identity_file == config.identity_file else host
+        for name, host in config.hosts.items()
+    }
+    return replace(config, identity_file=key, hosts=hosts)
 
 
 def check_files(config: Config) -> None:

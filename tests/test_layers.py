@@ -19,6 +19,7 @@ LAYERS = """
     its verbs            cli.config cli.fetch cli.gate cli.list cli.restore cli.run cli.show cli.trust
     its progress         cli.progress
     its screen           cli.ui cli
+    its service manager  cli.service
     a whole run          run
     use cases            pull fetch gate restore trust
     opened for them      logins opened

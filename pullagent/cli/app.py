@@ -13,6 +13,7 @@ from pullagent import __version__
 from pullagent.cli import config as config_verbs
 from pullagent.cli import fetch, gate, restore, run, show, trust, ui
 from pullagent.cli import list as list_verb
+from pullagent.cli.service import Priority
 from pullagent.errors import Interrupted, PullAgentError, UsageError
 
 # typer names its own error for a wrong command line only through this subclass of it
@@ -86,7 +87,7 @@ def _run(arguments: list[str]) -> int:
         return _output_lost(error, 1)
     except Exception as error:
         ui.fail(PullAgentError(f"internal error: {error!r}", "this is a defect: report it, with what stands below"))
-        traceback.print_exc()
+        ui.tell(traceback.format_exc().rstrip(), Priority.ERROR)
         return 1
 
 

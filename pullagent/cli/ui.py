@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pullagent import config as configs
+from pullagent.cli.service import Priority, credential, mark
 from pullagent.config import Config
 from pullagent.errors import ConfigError, Interrupted, PullAgentError, StoreError, UsageError
 from pullagent.ledger import Ledger
@@ -58,24 +59,32 @@ def clean(text: str) -> str:
     return text if text.isprintable() else _UNSAFE.sub(lambda m: repr(m[0])[1:-1], text)
 
 
-def say(text: str = "") -> None:
-    """One line on standard output."""
-    out.print(Text(clean(text)))
+def say(text: str = "", priority: Priority | None = None) -> None:
+    """One line on standard output; its priority in the journal is that of its beginning unless given."""
+    _put(out, Text(clean(text)), priority)
 
 
-def tell(text: str) -> None:
-    """One line on standard error, for what goes along with the result."""
-    err.print(Text(clean(text)))
+def tell(text: str, priority: Priority | None = None) -> None:
+    """One line on standard error, for what goes along with the result; its priority as with `say`."""
+    _put(err, Text(clean(text)), priority)
 
 
 def fail(error: PullAgentError) -> None:
     """`error:` and `hint:` on standard error."""
     for number, line in enumerate(error.message.splitlines() or [""]):
-        mark = ("error: ", "bold red") if not number else "       "
+        head = ("error: ", "bold red") if not number else "       "
         # on a terminal words stay whole; what is to be copied from stands in hints, which are never broken
-        err.print(Text.assemble(mark, clean(line)), soft_wrap=not err.is_terminal)
+        _put(err, Text.assemble(head, clean(line)), Priority.ERROR, soft_wrap=not err.is_terminal)
     for line in error.hint.splitlines():
-        err.print(Text.assemble(("hint: ", "bold cyan"), clean(line)))
+        _put(err, Text.assemble(("hint: ", "bold cyan"), clean(line)), Priority.NOTICE)
+
+
+def _put(console: Console, text: Text, priority: Priority | None, *, soft_wrap: bool = True) -> None:
+    """Print; in the journal each line with its priority, so that no text from elsewhere can claim another."""
+    prefix = mark(console.file, Priority.of(text.plain) if priority is None else priority)
+    if prefix:
+        text = Text(prefix + text.plain.replace("\n", f"\n{prefix}"))
+    console.print(text, soft_wrap=soft_wrap)
 
 
 def print_json(**fields: Any) -> None:
@@ -88,8 +97,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
     if not out.is_terminal:
         lines = [[_cell(cell) for cell in row] for row in [columns, *rows]]
         widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+        prefix = mark(sys.stdout, Priority.INFO)
         for line in lines:
-            sys.stdout.write("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() + "\n")
+            text = "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
+            sys.stdout.write(f"{prefix}{text}\n")
         return
     view = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for number, column in enumerate(columns):
@@ -166,7 +177,7 @@ def span(delta: timedelta) -> str:
 
 
 def load_config(path: Path | None) -> Config:
-    """hosts.toml from --config, PULLAGENT_CONFIG, /etc/pullagent or here."""
+    """hosts.toml from --config, PULLAGENT_CONFIG, /etc/pullagent or here, with the pull key of a unit's credential."""
     if path is None and os.environ.get("PULLAGENT_CONFIG"):
         path = Path(os.environ["PULLAGENT_CONFIG"])
     if path is None:
@@ -174,7 +185,8 @@ def load_config(path: Path | None) -> Config:
     if path is None:
         places = " nor ".join(str(place) for place in CONFIG_PLACES)
         raise ConfigError(f"there is no hosts.toml: neither {places}", "give --config FILE, or set PULLAGENT_CONFIG")
-    return configs.load(path, KINDS)
+    config, given = configs.load(path, KINDS), credential("ssh-key")
+    return configs.with_pull_key(config, given) if given else config
 
 
 def config_of(context: typer.Context) -> Config:

@@ -55,6 +55,9 @@ def _connection(login: Login, limits: Limits) -> "Connection":
     logging.getLogger("paramiko").addHandler(logging.NullHandler())
     for file in login.key_files:
         if not os.access(file, os.R_OK):
+            if os.access(file, os.F_OK):
+                hint = f"who may read it?  ls -l {file}   The pull key comes to its unit: systemctl start pullagent"
+                raise ConfigError(f"SSH key {file}: this user cannot read it", hint)
             raise ConfigError(
                 f"SSH key {file}: it does not exist or cannot be read",
                 f"make one: ssh-keygen -t ed25519 -N '' -f {file}",
