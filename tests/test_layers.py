@@ -16,12 +16,13 @@ PACKAGE = Path(__file__).parents[1] / "pullagent"
 LAYERS = """
     the program          __main__
     command line         cli.app
-    its verbs            cli.config cli.fetch cli.gate cli.list cli.restore cli.run cli.show cli.trust
+    its verbs            cli.config cli.doctor cli.fetch cli.gate cli.list cli.restore cli.run cli.show cli.trust
     its progress         cli.progress
     its screen           cli.ui cli
     its service manager  cli.service
     a whole run          run
-    use cases            pull fetch gate restore trust
+    use cases            doctor fetch pull restore trust
+    parts of theirs      doctor_local gate
     opened for them      logins opened
     source kinds         sources
     each kind            sources.influxdb sources.mysql
@@ -36,13 +37,16 @@ LAYERS = """
     its parts            host.command host.keys
     its connection       host.connection
     its login            host.login
+    stray identities     identities
     store and seal       store seal plausibility
     its file system      durable
     the ledger           ledger
     configuration        config
     its tables           tables
     the manifest         manifest
+    other programs       programs
     the values           model
+    a doctor's finding   diagnosis
     the errors           errors
     the version          pullagent
 """
@@ -64,7 +68,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "fabric": ("host",),
     "paramiko": ("host",),
     "zstandard": ("seal",),
-    "subprocess": ("seal", "cli.gate"),
+    "subprocess": ("seal", "cli.gate", "programs"),
     "typer": ("cli",),
     "click": ("cli",),
     "rich": ("cli",),

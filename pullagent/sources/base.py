@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Protocol
 
 from pydantic import AfterValidator
 
+from pullagent.diagnosis import Diagnosis
 from pullagent.manifest import Manifest
 from pullagent.model import Artifact, Findings
 
@@ -96,6 +97,12 @@ class Source(Protocol):
 
     def artifacts(self, host: Remote, findings: Findings) -> Iterator[Artifact]:
         """Pull: each artifact must be consumed before the next is asked for. What is learnt goes into `findings`."""
+
+    def diagnose(self, host: Remote, last_bytes: int | None) -> Iterator[Diagnosis]:
+        """What a pull depends on there, asked with commands of `commands()` alone; an error is a diagnosis, not raised.
+
+        `last_bytes`: plain size of the last snapshot, None where there is none.
+        """
 
     def restore(self, host: Remote, snapshot: Opened) -> list[Restored]:
         """Put a snapshot back onto a target that holds nothing yet, and compare. RestoreError when it may not."""

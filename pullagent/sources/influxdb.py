@@ -9,11 +9,12 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, ConfigDict, Field
 
 from pullagent.checks.tar import InfluxBackupCheck, TarCheck
-from pullagent.errors import CommandFailed, ContentError, HostError, SourceError
+from pullagent.diagnosis import Diagnosis, bad, doubtful, good, judged, of_error, size
+from pullagent.errors import CommandFailed, ContentError, HostError, PullAgentError, SourceError, Stopped
 from pullagent.model import Artifact, Findings
 from pullagent.sources.base import Opened, Remote, RemotePath, Restored, once
 from pullagent.sources.influxdb_commands import COUNT_LIMIT_S, Commands
-from pullagent.sources.influxdb_inventory import Inventory, column_of, parse_json
+from pullagent.sources.influxdb_inventory import Inventory, column_of, databases_in, free_bytes, parse_json
 from pullagent.sources.influxdb_restore import restore
 
 
@@ -73,6 +74,17 @@ class InfluxDB:
         record = {"databases": list(self.databases), "points_before": before.points, "points_after": after.points}
         yield Artifact("inventory.json", [json.dumps(record, indent=1).encode()])
 
+    def diagnose(self, host: Remote, last_bytes: int | None) -> Iterator[Diagnosis]:
+        """Ports and version, whether the databases are there, and whether the staging directory has room for them."""
+        yield judged("ports and version", lambda: self._version(host))
+        yield judged("databases", lambda: self._present(host))
+        try:
+            yield self._room(self._free_bytes(host), last_bytes, host.name)
+        except Stopped:
+            raise
+        except PullAgentError as error:
+            yield of_error("staging", error)
+
     def restore(self, host: Remote, snapshot: Opened) -> list[Restored]:
         """Restore into a server that has none of these databases, or has them without points; then count."""
         databases = tuple(json.loads(snapshot.read("inventory.json"))["databases"])
@@ -107,6 +119,38 @@ class InfluxDB:
         findings.server_version = column_of(parse_json(diagnostics, host.name), "build", "Version")
         findings.tools["influxd"] = program
 
+    def _version(self, host: Remote) -> str:
+        findings = Findings()
+        self._probe(host, findings)
+        return f"{self.api} and {self.backup} answer; InfluxDB {findings.server_version}"
+
+    def _present(self, host: Remote) -> str:
+        try:
+            answer = host.read(self._commands.existing()).decode(errors="replace")
+        except CommandFailed as error:
+            raise self._explained(error, host.name) from error
+        self._refuse_absent(databases_in(answer, host.name))
+        return f"{', '.join(self.databases)} there"
+
+    def _free_bytes(self, host: Remote) -> int:
+        try:
+            answer = host.read(self._commands.space()).decode(errors="replace")
+        except CommandFailed as error:
+            hint = f"make it on {host.name}, writable for the pull account, or set `staging` in hosts.toml"
+            raise SourceError(error.message, hint) from error
+        return free_bytes(answer, host.name)
+
+    def _room(self, free: int, last_bytes: int | None, host: str) -> Diagnosis:
+        """A backup is gathered there before it is sent."""
+        has = f"{self.staging} has {size(free)} free"
+        if last_bytes is None:
+            return good("staging", f"{has}; how much a backup takes is not known yet")
+        detail = f"{has} for a backup, the last of which took {size(last_bytes)}"
+        hint = f"free space there, or set `staging` in hosts.toml:  ssh {host} df -h {self.staging}"
+        if free < last_bytes:
+            return bad("staging", detail, hint)
+        return good("staging", detail) if free >= 2 * last_bytes else doubtful("staging", detail, hint)
+
     def _stream(self, host: Remote, command: str) -> Iterator[bytes]:
         try:
             yield from host.open(command)
@@ -119,13 +163,16 @@ class InfluxDB:
         except CommandFailed as error:
             raise self._explained(error, host.name) from error
 
-    def _refuse_unfit(self, inventory: Inventory, findings: Findings) -> None:
+    def _refuse_absent(self, existing: frozenset[str]) -> None:
         for database in self.databases:
-            if database not in inventory.existing:
+            if database not in existing:
                 raise SourceError(
                     f"there is no database {database!r} on that server",
-                    f"check `databases` in hosts.toml; it has: {', '.join(sorted(inventory.existing))}",
+                    f"check `databases` in hosts.toml; it has: {', '.join(sorted(existing))}",
                 )
+
+    def _refuse_unfit(self, inventory: Inventory, findings: Findings) -> None:
+        self._refuse_absent(inventory.existing)
         if inventory.slow:
             findings.warn(f"counting points took longer than {COUNT_LIMIT_S} s: a restore cannot compare them")
 

@@ -23,8 +23,9 @@ class Commands:
     staging: str
 
     def all_of_a_pull(self) -> tuple[str, ...]:
-        """Every command a pull can send."""
-        return self.probe(), self.inventory(), self.backup(), self.empty_shards(), self.configuration()
+        """Every command that a pull or a look at its host can send."""
+        pull = (self.probe(), self.inventory(), self.backup(), self.empty_shards(), self.configuration())
+        return *pull, self.existing(), self.space()
 
     def _prologue(self, what: str) -> str:
         """What every command begins with: its name, and `q FORMAT QUERY`."""
@@ -59,6 +60,20 @@ class Commands:
             + f"timeout {_PROBE_LIMIT_S} bash -c ': </dev/tcp/{address}' || "
             + f"{{ echo 'backup port {self.backup_port} does not answer' >&2; exit 69; }}\n"
             + "q json 'SHOW DIAGNOSTICS' && influxd version"
+        )
+
+    def existing(self) -> str:
+        """The server's databases."""
+        return self._prologue("existence") + "q json 'SHOW DATABASES'"
+
+    def space(self) -> str:
+        """Free blocks of the staging directory and their size in bytes, if it can be written to."""
+        place = shlex.quote(self.staging)
+        return (
+            prologue(f"free space of {', '.join(self.databases)}")
+            + f"[ -d {place} ] && [ -w {place} ] && [ -x {place} ] || "
+            + f"{{ printf '%s is no directory to write to\\n' {place} >&2; exit 73; }}\n"
+            + f"stat -f -c '%a %S' {place}"
         )
 
     def inventory(self) -> str:

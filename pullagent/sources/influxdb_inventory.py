@@ -1,6 +1,7 @@
 """What an InfluxDB server holds, as its client answers in JSON, and how two such answers compare. Pure."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,24 @@ class Inventory:
         return cls(frozenset(existing), shards, points, slow)
 
 
+def databases_in(answer: str, host: str) -> frozenset[str]:
+    """The names that SHOW DATABASES answers; ContentError when they are not that."""
+    try:
+        return frozenset(str(row["name"]) for row in rows_of(parse_json(answer, host)))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ContentError(f"the answer of InfluxDB's client on {host} cannot be read: {error!r}") from error
+
+
+def free_bytes(answer: str, host: str) -> int:
+    """Blocks times their size, as `Commands.space` answers them; ContentError when it is not that."""
+    match = re.fullmatch(r"([0-9]{1,18}) ([0-9]{1,9})\n", answer)
+    if match is None:
+        raise ContentError(
+            f"asked for its free space {host} answers {answer[:80]!r}", "does a login script print something there?"
+        )
+    return int(match[1]) * int(match[2])
+
+
 def _counts(answer: dict[str, Any]) -> dict[str, dict[str, int]]:
     """Points of each field, by measurement."""
     return {
@@ -88,7 +107,7 @@ def parse_json(text: str, host: str) -> dict[str, Any]:
     try:
         answer = json.loads(text)
         errors = [r["error"] for r in answer["results"] if "error" in r]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ContentError(
             f"InfluxDB's client on {host} answers {text[:80]!r}", "does a login script print something there?"
         ) from error

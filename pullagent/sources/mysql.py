@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, ConfigDict, Field
 
 from pullagent.checks.dump import DumpCheck
-from pullagent.errors import CommandFailed, ContentError, SourceError
+from pullagent.diagnosis import Diagnosis, good, judged, of_error
+from pullagent.errors import CommandFailed, ContentError, PullAgentError, SourceError, Stopped
 from pullagent.model import Artifact, Findings
 from pullagent.sources import mysql_accounts as composed
 from pullagent.sources import mysql_inventory as inventories
@@ -69,15 +70,17 @@ class MySQL:
         server = probe(host, self._commands)
         findings.server_kind, findings.server_version = server.kind, server.version
         findings.tools["mariadb-dump" if server.dump_mariadb else "mysqldump"] = server.dump_version
-        before = inventories.parse(host.read(self._commands.inventory()))
-        self._refuse_unfit(server, before)
+        before = self._inventory(host)
+        self._refuse_options(server)
+        self._refuse_grants(server)
+        self._refuse_content(server, before)
         accounts = self._compose_accounts(host, server) if self.accounts else None
         self._warn(before, accounts, findings)
         if accounts:
             yield Artifact("accounts.sql", [accounts.accounts.encode()])
         check = DumpCheck()
         yield Artifact("dump.sql", self._dump(host, server, findings), check)
-        after = inventories.parse(host.read(self._commands.inventory()))
+        after = self._inventory(host)
         lost = inventories.lacking(before, after, check.found)
         if lost:
             raise ContentError(
@@ -88,6 +91,22 @@ class MySQL:
             yield Artifact("grants.sql", [accounts.grants.encode()])
         record = inventories.common(before, after).as_json() | {"accounts": accounts.count if accounts else None}
         yield Artifact("inventory.json", [json.dumps(record, indent=1).encode()])
+
+    def diagnose(self, host: Remote, last_bytes: int | None) -> Iterator[Diagnosis]:
+        """The dump client, the login, option files, grants, and whether the databases can be dumped."""
+        try:
+            server = probe(host, self._commands)
+        except Stopped:
+            raise
+        except PullAgentError as error:
+            without_client = isinstance(error.__cause__, CommandFailed) and error.__cause__.status == 127
+            yield of_error("dump client" if without_client else "database login", error)
+            return
+        yield good("dump client", server.dump_version)
+        yield good("database login", f"{server.account} at {server.kind} {server.version}")
+        yield judged("option files", lambda: self._refuse_options(server))
+        yield judged("grants", lambda: self._refuse_grants(server))
+        yield judged("databases", lambda: self._refuse_content(server, self._inventory(host)))
 
     def restore(self, host: Remote, snapshot: Opened) -> list[Restored]:
         """Load accounts, data and grants, in this order, into a server whose databases of these names are empty."""
@@ -130,14 +149,21 @@ class MySQL:
             "gone away): SET GLOBAL max_allowed_packet = 1073741824; drop the database, and begin again.\n"
         )
 
-    def _refuse_unfit(self, server: Server, inventory: Inventory) -> None:
-        """Report before the dump what would make it fail, or hold less than it seems."""
+    def _inventory(self, host: Remote) -> Inventory:
+        return inventories.parse(host.read(self._commands.inventory()))
+
+    # what would make a dump fail, or hold less than it seems, is reported before it; `diagnose` shows the good answers
+
+    def _refuse_options(self, server: Server) -> str:
         odd = [name for name in server.options if not is_harmless_option(name)]
         if odd:
             raise SourceError(
                 f"an option file on the host sets {_named(odd)}, which could change what a dump holds",
                 "take it out there, or name an option_file of this source's own in hosts.toml",
             )
+        return "none changes what a dump holds"
+
+    def _refuse_grants(self, server: Server) -> str:
         needed = inventories.missing_grants(
             server.grants,
             server.account,
@@ -149,6 +175,9 @@ class MySQL:
         if needed:
             hint = "as root on that server (rights by a role do not count): " + "  ".join(needed)
             raise SourceError(f"the account {server.account} may not read all of it", hint)
+        return f"{server.account} may read all of it"
+
+    def _refuse_content(self, server: Server, inventory: Inventory) -> str:
         for database in self.databases:
             if database not in inventory.databases:
                 raise SourceError(
@@ -168,6 +197,7 @@ class MySQL:
                 f"view {view} reads {other}, which this source does not dump: it could not be restored",
                 f"add {other!r} to `databases`, or drop the view",
             )
+        return f"{', '.join(self.databases)}: {len(inventory.objects)} tables, views and other objects"
 
     def _warn(self, inventory: Inventory, accounts: composed.Accounts | None, findings: Findings) -> None:
         for item in inventory.objects:

@@ -1,0 +1,273 @@
+"""What `doctor` looks at on this machine: files, programs, recipients, stray identities, space, clock, locks, timer."""
+
+import os
+import pwd
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pullagent import config as configs
+from pullagent import identities, seal
+from pullagent.config import Config
+from pullagent.diagnosis import Diagnosis, bad, doubtful, good, judged, of_error, size
+from pullagent.errors import PullAgentError
+from pullagent.ledger import Ledger
+from pullagent.model import Snapshot, SourceName, rfc3339
+from pullagent.programs import ask
+from pullagent.store import Store
+
+TIMER = "pullagent.timer"
+_ENTRIES = 100_000
+_ENOUGH, _COMFORTABLE = 1.1, 2.0
+_GROUP_OR_OTHERS, _WRITABLE = 0o077, 0o022
+_ELSEWHERE = "keep it on another machine, and remove it from this one: shred -u"
+
+
+def of_this_machine(config: Config, snapshots: Sequence[Snapshot], now: datetime) -> Iterator[Diagnosis]:
+    """Everything that needs no host. `snapshots` are all that the store holds; `now` is the time (UTC)."""
+    recipients = _recipients(config)
+    yield judged("configuration", lambda: _configuration(config))
+    yield _files(config)
+    yield _store(config.store)
+    yield from programs()
+    yield judged("recipients", lambda: _taken(recipients))
+    yield _identities(config, recipients)
+    yield _space(config, snapshots)
+    yield _clock(config, snapshots, now)
+    yield _lock(config)
+    yield _prerequisites(config, snapshots)
+    yield from _timer()
+
+
+def programs() -> Iterator[Diagnosis]:
+    """The programs that every stored file is written and opened with."""
+    yield judged("age", seal.age_version)
+    version = ask("zstd", "--version")
+    if version is None:
+        yield doubtful(
+            "zstd", "the zstd program is not installed here", "apt-get install zstd: restores by hand use it"
+        )
+    else:
+        yield good("zstd", version.strip("* ").partition(",")[0])
+
+
+def _configuration(config: Config) -> str:
+    configs.check_files(config)
+    return f"{config.path}: sources: {len(config.source_names())}, hosts: {len(config.hosts)}"
+
+
+def _recipients(config: Config) -> tuple[str, ...]:
+    try:
+        return config.recipients()
+    except PullAgentError:
+        # told by the configuration's check
+        return config.encryption.recipients
+
+
+def _taken(recipients: Sequence[str]) -> str:
+    seal.check_recipients(recipients)
+    return f"age takes all {len(recipients)}" if len(recipients) > 1 else "age takes the one there is"
+
+
+def _files(config: Config) -> Diagnosis:
+    """Keys that others could read, and files by which others could change what is trusted."""
+    keys = dict.fromkeys([config.identity_file, *(host.identity_file for host in config.hosts.values())])
+    others = [config.path, config.known_hosts]
+    if config.encryption.recipients_file is not None:
+        others.append(config.path.parent / config.encryption.recipients_file)
+    owners = {0, os.geteuid(), _owner(config.store)}
+    problems = [_problem(file, _GROUP_OR_OTHERS, owners) for file in keys if file in _in_use(config)]
+    problems += [_problem(file, _WRITABLE, owners) for file in others]
+    found = [problem for problem in problems if problem is not None]
+    if found:
+        return bad("files", "; ".join(text for text, _ in found), "\n".join(hint for _, hint in found))
+    return good("files", "keys are private; hosts.toml, known_hosts and recipients can be changed by nobody else")
+
+
+def _in_use(config: Config) -> set[Path]:
+    return {host.identity_file for host in config.hosts.values()}
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return path.stat().st_uid
+    except OSError:
+        return None
+
+
+def _problem(path: Path, forbidden: int, owners: set[int | None]) -> tuple[str, str] | None:
+    """What is wrong with the mode or owner of a file or its directory, and what mends it; None for a missing file."""
+    try:
+        found, directory = path.stat(), path.resolve().parent.stat()
+    except OSError:
+        return None
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & forbidden:
+        wanted = "600" if forbidden == _GROUP_OR_OTHERS else "go-w"
+        return f"{path} has mode {mode:04o}", f"chmod {wanted} {path}"
+    if found.st_uid not in owners:
+        return f"{path} belongs to {_user(found.st_uid)}", f"chown {_user(os.geteuid())} {path}"
+    if directory.st_mode & stat.S_IWOTH and not directory.st_mode & stat.S_ISVTX:
+        return f"{path.resolve().parent} can be written to by anybody", f"chmod o-w {path.resolve().parent}"
+    return None
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _store(root: Path) -> Diagnosis:
+    """The store is private to the account that pulls, and so is everything in it."""
+    if not root.exists():
+        return _store_to_be(root)
+    try:
+        found = root.stat()
+        mode, owner = stat.S_IMODE(found.st_mode), found.st_uid
+        if os.geteuid() not in (0, owner):
+            user = _user(owner)
+            hint = f"run it as that user: sudo -u {user} pullagent …"
+            return bad("store", f"{root} belongs to {user}, not to {_user(os.geteuid())}", hint)
+        if mode & _GROUP_OR_OTHERS:
+            return bad("store", f"{root} has mode {mode:04o}", f"chmod 700 {root}")
+        entries = [path for _, path in zip(range(_ENTRIES), _below(root), strict=False)]
+        open_to_others = [p for p in entries if not p.is_symlink() and p.lstat().st_mode & _GROUP_OR_OTHERS]
+        foreign = [p for p in entries if p.lstat().st_uid != owner]
+    except FileNotFoundError:
+        return good("store", f"{root} changes at this moment: a run is under way")
+    except OSError as error:
+        return bad("store", f"{error.filename}: {error.strerror}", f"ls -ld {root}")
+    if open_to_others:
+        detail = f"{len(open_to_others)} entries are open to others, such as {open_to_others[0]}"
+        return bad("store", detail, f"chmod -R go-rwx {root}")
+    if foreign:
+        detail = f"{len(foreign)} entries do not belong to {_user(owner)}, such as {foreign[0]}"
+        return bad("store", detail, f"chown -R {_user(owner)} {root}")
+    return good("store", f"{root} is private to {_user(owner)}")
+
+
+def _store_to_be(root: Path) -> Diagnosis:
+    nearest = next(parent for parent in root.absolute().parents if parent.exists())
+    if os.access(nearest, os.W_OK | os.X_OK):
+        return good("store", f"{root} is not there yet; the first run makes it")
+    me = _user(os.geteuid())
+    return bad(
+        "store", f"{root} is not there, and {me} cannot make it in {nearest}", f"install -d -o {me} -m 700 {root}"
+    )
+
+
+def _below(root: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            yield Path(folder, name)
+
+
+def _identities(config: Config, recipients: Sequence[str]) -> Diagnosis:
+    """No identity that opens the store lies where a thief of this machine would look first."""
+    keys = {host.identity_file.parent for host in config.hosts.values()}
+    found = identities.search(
+        identities.usual_places(config.path.absolute().parent, config.store, *sorted(keys)), recipients
+    )
+    if found.opening:
+        files = " ".join(map(str, found.opening))
+        return bad("identities", f"what opens the store lies on this machine: {files}", f"{_ELSEWHERE} {files}")
+    if found.unclear:
+        files = " ".join(map(str, found.unclear))
+        hint = f"does it open the store? Then {_ELSEWHERE} {files}"
+        return doubtful("identities", f"there are identities that could not be compared: {files}", hint)
+    closed = f"; {len(found.closed)} could not be looked into (root can)" if found.closed else ""
+    return good("identities", f"none that opens the store in {found.places} usual places{closed}")
+
+
+def _newest(config: Config, snapshots: Sequence[Snapshot]) -> dict[SourceName, Snapshot | None]:
+    """Each source's newest snapshot that is not damaged; `snapshots` stand newest first."""
+    return {
+        name: next((s for s in snapshots if s.ref.name == name and s.state != "damaged"), None)
+        for name in config.source_names()
+    }
+
+
+def _space(config: Config, snapshots: Sequence[Snapshot]) -> Diagnosis:
+    """Whether the next run fits, if it is about as large as the last."""
+    root = config.store
+    place = next(p for p in (root.absolute(), *root.absolute().parents) if p.exists())
+    try:
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        return bad("free space", f"{place}: {error.strerror}", f"df -h {place}")
+    sizes = {name: s.stored_bytes for name, s in _newest(config, snapshots).items() if s is not None}
+    needed = sum(filter(None, sizes.values()))
+    if not sizes:
+        return good("free space", f"{size(free)} free; how much a run takes is not known yet")
+    detail = f"{size(free)} free for the next run, which takes {size(needed)} if it is like the last"
+    if free < needed * _ENOUGH:
+        return bad("free space", detail, f"free space there: df -h {place}; pullagent list shows what takes it")
+    if free < needed * _COMFORTABLE:
+        return doubtful("free space", detail, f"soon there will be too little: df -h {place}")
+    return good("free space", detail)
+
+
+def _clock(config: Config, snapshots: Sequence[Snapshot], now: datetime) -> Diagnosis:
+    """Not before what was stored or written down already. An id may be a second ahead of its run."""
+    latest = max((s.taken for s in snapshots), default=datetime.min.replace(tzinfo=UTC))
+    what = "the newest snapshot"
+    try:
+        for entry in Ledger(Store(config.store).ledger_path).entries():
+            written = _time(entry.get("time"))
+            if written is not None and written > latest:
+                latest, what = written, "the last line of the ledger"
+    except PullAgentError as error:
+        return of_error("clock", error)
+    if now < latest - timedelta(seconds=5):
+        detail = f"it is {rfc3339(now)} here, but {what} is of {rfc3339(latest)}"
+        return bad("clock", detail, "which is wrong? Set the clock (timedatectl) before anything runs")
+    if ask("timedatectl", "show", "-p", "NTPSynchronized", "--value") == "no":
+        return doubtful("clock", f"{rfc3339(now)}, but not synchronised", "timedatectl set-ntp true, or install chrony")
+    return good("clock", f"{rfc3339(now)}, after all that is stored")
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
+
+
+def _lock(config: Config) -> Diagnosis:
+    store = Store(config.store)
+    held = {name: pid for name in config.source_names() if (pid := store.holder(name)) is not None}
+    if not held:
+        return good("lock", "no run is under way")
+    names = ", ".join(f"{name} by process {pid}" for name, pid in held.items())
+    pids = ",".join(map(str, sorted(set(held.values()))))
+    return doubtful("lock", f"held: {names}", f"a run is under way; since when, and does it move?  ps -fp {pids}")
+
+
+def _prerequisites(config: Config, snapshots: Sequence[Snapshot]) -> Diagnosis:
+    """There is something to restore from, and its runbook beside it. The identity is elsewhere, by design."""
+    newest = _newest(config, snapshots)
+    none = [str(name) for name, snapshot in newest.items() if snapshot is None]
+    silent = [s for s in newest.values() if s is not None and not (s.path / "RESTORE.txt").is_file()]
+    if silent:
+        hint = f"pull anew: pullagent run {' '.join(str(s.ref.name) for s in silent)}"
+        return bad("restore", f"RESTORE.txt is missing in {', '.join(str(s.path) for s in silent)}", hint)
+    if none:
+        return doubtful("restore", f"no sound snapshot yet of {', '.join(none)}", f"pullagent run {' '.join(none)}")
+    return good("restore", f"a sound snapshot of each of {len(newest)} sources, with its runbook")
+
+
+def _timer() -> Iterator[Diagnosis]:
+    """Nothing where no systemd runs."""
+    if not Path("/run/systemd/system").is_dir():
+        return
+    if ask("systemctl", "is-enabled", TIMER) is None:
+        yield doubtful("timer", f"{TIMER} is not enabled: nothing runs by itself", f"systemctl enable --now {TIMER}")
+    elif ask("systemctl", "is-active", TIMER) is None:
+        yield doubtful("timer", f"{TIMER} is enabled, but not active", f"systemctl start {TIMER}")
+    else:
+        yield good("timer", f"{TIMER} is active")
