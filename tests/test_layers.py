@@ -36,6 +36,7 @@ LAYERS = """
     production host      host
     its parts            host.command host.keys
     its connection       host.connection
+    its bounds           host.bounds
     its login            host.login
     stray identities     identities
     store and seal       store seal plausibility

@@ -50,15 +50,15 @@ class Host:
 
     def read(self, command: str, limit: int = 16 << 20) -> bytes:
         """All that a command writes to its standard output, at most `limit` bytes; HostError when it is more."""
-        parts, count = [], 0
+        # not a list of parts: a host may send a byte at a time
+        answer = bytearray()
         with self.open(command) as output:
             for chunk in output:
                 self._stop.check()
-                parts.append(chunk)
-                count += len(chunk)
-                if count > limit:
+                answer += chunk
+                if len(answer) > limit:
                     raise HostError(f"{self.name}: an answer is longer than {limit} bytes: {brief(command)}")
-        return b"".join(parts)
+        return bytes(answer)
 
     def send(self, command: str, chunks: Iterable[bytes]) -> bytes:
         """Run a command with `chunks` as its standard input; what it wrote to standard output (the last 64 KiB)."""

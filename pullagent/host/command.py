@@ -104,12 +104,15 @@ class Output:
                 raise ConnectionLost(f"{self._name}: the connection was lost: {error}", _AGAIN) from error
 
     def _listen(self) -> None:
+        import paramiko
+
         while True:
             try:
                 text = self._channel.recv_stderr(_PACKET)
             except TimeoutError:
                 continue
-            except OSError:
+            except (OSError, EOFError, paramiko.SSHException):
+                # whoever reads the output tells of a connection that has ended
                 return
             if not text:
                 return
@@ -148,16 +151,13 @@ class Output:
         if self.status in self._good:
             if not self._channel.eof_received:
                 # a status may come before the last output: without its end that is not known to be whole
-                raise ConnectionLost(
-                    f"{self._name}: the connection was lost near the end of {brief(self._command)}", _AGAIN
-                )
+                raise self._lost(f" near the end of {brief(self._command)}")
             return
         said = self.stderr.strip()
         words = f": {said[-2000:]}" if said else ""
         if self.status == -1:
-            transport = self._channel.get_transport()
-            if not transport.is_active():
-                raise ConnectionLost(f"{self._name}: the connection was lost{words}", _AGAIN)
+            if not self._channel.get_transport().is_active():
+                raise self._lost(words)
             raise CommandFailed(
                 f"{self._name}: killed by a signal: {brief(self._command)}{words}", _OOM_HINT, status=-1, stderr=said
             )
@@ -168,6 +168,16 @@ class Output:
             status=self.status,
             stderr=said,
         )
+
+    def _lost(self, words: str) -> HostError:
+        """Why a connection that is no longer there ended."""
+        from pullagent.host.bounds import Misbehaved
+        from pullagent.host.connection import misbehaved
+
+        cause = self._channel.get_transport().get_exception()
+        if isinstance(cause, Misbehaved):
+            return misbehaved(self._name, cause)
+        return ConnectionLost(f"{self._name}: the connection was lost{words}", _AGAIN)
 
 
 _AGAIN = "run it again once the host is back"

@@ -1,6 +1,5 @@
 """Opens Fabric connections: pinned keys only, AES-GCM first, nothing of the user's own configuration."""
 
-import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -51,8 +50,6 @@ def _connection(login: Login, limits: Limits) -> "Connection":
     import paramiko
     from fabric import Config, Connection
 
-    # without a handler Python prints the library's tracebacks to standard error
-    logging.getLogger("paramiko").addHandler(logging.NullHandler())
     for file in login.key_files:
         if not os.access(file, os.R_OK):
             if os.access(file, os.F_OK):
@@ -100,10 +97,10 @@ def load_known_hosts(login: Login, into: "paramiko.HostKeys") -> None:
 
 
 def _prefer_gcm(*arguments: Any, **options: Any) -> "paramiko.Transport":
-    """A transport that offers AES-GCM first: half as fast again as paramiko's own first choice."""
-    import paramiko
+    """A bounded transport that offers AES-GCM first: half as fast again as paramiko's own first choice."""
+    from pullagent.host.bounds import BoundedTransport
 
-    transport = paramiko.Transport(*arguments, **options)
+    transport = BoundedTransport(*arguments, **options)
     security = transport.get_security_options()
     security.ciphers = (*_GCM, *(c for c in security.ciphers if c not in _GCM and not c.endswith("-cbc")))
     return transport
@@ -114,6 +111,14 @@ def _keep_alive(connection: "Connection") -> None:
     connection.transport.set_keepalive(_KEEPALIVE_S)
     if isinstance(connection.transport.sock, socket.socket):
         connection.transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_PEER_MS)
+
+
+def misbehaved(name: str, what: Exception) -> HostError:
+    """What to tell of a host that breaks the protocol."""
+    return HostError(
+        f"{name}: the SSH connection was ended, because the server there broke the protocol: {what}",
+        "is that still your sshd? Look at that host before you pull from it again",
+    )
 
 
 def close(connection: "Connection") -> None:
@@ -127,6 +132,8 @@ def close(connection: "Connection") -> None:
 def named_errors(login: Login) -> Iterator[None]:
     """Turn the libraries' errors into ours, each with what to type next."""
     import paramiko
+
+    from pullagent.host.bounds import Misbehaved
 
     name, where = login.name, f"{login.address.host} port {login.port}"
     try:
@@ -164,6 +171,8 @@ def named_errors(login: Login) -> Iterator[None]:
         ) from error
     except TimeoutError as error:
         raise HostError(f"{name}: no answer from {where} in time", "is the host up?") from error
+    except Misbehaved as error:
+        raise misbehaved(name, error) from error
     except paramiko.SSHException as error:
         if "not found in known_hosts" in str(error):
             raise HostKeyError(f"{name}: the host key of {where} is not pinned", f"pullagent trust {name}") from error

@@ -20,7 +20,7 @@ class HostKey:
 
 def fetch_host_key(login: Login, limits: Limits) -> HostKey:
     """The key a host shows, without logging in. HostError when it cannot be reached."""
-    import paramiko
+    from pullagent.host.bounds import BoundedTransport
 
     with named_errors(login), gateway_connection(login, limits) as gateway:
         if gateway is None:
@@ -29,7 +29,7 @@ def fetch_host_key(login: Login, limits: Limits) -> HostKey:
             sock = gateway.transport.open_channel(
                 "direct-tcpip", (login.address.host, login.port), ("", 0), timeout=limits.connect_s
             )
-        transport = paramiko.Transport(sock)
+        transport = BoundedTransport(sock)
         try:
             transport.banner_timeout = limits.connect_s
             transport.start_client(timeout=limits.connect_s)

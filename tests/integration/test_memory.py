@@ -1,17 +1,15 @@
 """Constant memory: no process of the agent grows with the dump."""
 
 import os
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.agent import AGAMA, Agent
+from tests.integration.peaks import Peaks
 from tests.integration.wrappers import CLIENTS, DUMPS, programs, wrap
-from tests.lab.guard import descendants
 from tests.lab.mariadb import MariaDB
 from tests.lab.production import ProductionHost
 
@@ -52,26 +50,6 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
         script.write_text(DUMP.replace("{real}", str(real)).replace("{megabytes}", str(MEGABYTES)))
         wrap(agent, DUMPS, f"exec '{sys.executable}' '{script}' \"$@\"")
         yield agent
-
-
-class Peaks:
-    """The peak resident size of a process and of each of its children, in MiB by program and pid."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self.mib: dict[tuple[str, int], float] = {}
-        while process.poll() is None:
-            for pid in (process.pid, *descendants(process.pid)):
-                self._look(pid)
-            time.sleep(0.02)
-
-    def _look(self, pid: int) -> None:
-        try:
-            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        except (FileNotFoundError, ProcessLookupError):
-            return
-        fields = dict(line.split(":", 1) for line in lines)
-        if "VmHWM" in fields:
-            self.mib[fields["Name"].strip(), pid] = int(fields["VmHWM"].split()[0]) / 1024
 
 
 def measured(agent: Agent, *arguments: str | Path, code: int = 0) -> Peaks:
