@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pullagent.errors import LockedError, system_error
+from pullagent.errors import LockedError, StoreError, system_error
 from pullagent.model import StopSignal
 
 
@@ -30,6 +30,8 @@ def lock(descriptor: int, mode: int, busy: str, wait_s: float, stop: StopSignal)
         except BlockingIOError as error:
             if time.monotonic() >= deadline:
                 raise LockedError(busy, "wait for it to end, or give --wait 30m") from error
+        except OSError as error:
+            raise StoreError(f"a lock cannot be taken: {error.strerror}", "look at the disk and its log") from error
         stop.wait(0.2)
         stop.check()
 

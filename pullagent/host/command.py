@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pullagent.errors import CommandFailed, ConnectionLost, HostError, Stopped
@@ -44,7 +45,7 @@ class Output:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._channel.close()
+        self._shut()
 
     @property
     def stderr(self) -> str:
@@ -59,7 +60,7 @@ class Output:
                 yield chunk
             self._expect_good_end()
         finally:
-            self._channel.close()
+            self._shut()
 
     def feed(self, chunks: Iterable[bytes]) -> bytes:
         """Write `chunks` to the command's input, close it, wait for the good end; the tail of its output."""
@@ -120,6 +121,13 @@ class Output:
                 # a word here shows life, but the clock starts with the output: `influxd backup` speaks, then works
                 self._last_byte = time.monotonic()
             self._stderr = (self._stderr + text)[-STDERR_KEPT:]
+
+    def _shut(self) -> None:
+        """Close the channel; where the connection is gone the library fails to say so to the other side."""
+        import paramiko
+
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            self._channel.close()
 
     def _check_limits(self) -> None:
         self._stop.check()

@@ -54,13 +54,14 @@ class Judge:
         error: str = "",
         hint: bool = False,
         signalled: bool = False,
+        sweeps: bool = True,
         sources: int = 1,
     ) -> list[str]:
         """Judge a run that met a fault; returns what it published.
 
         `publishes`: whether it must (None: it may). `codes`: the exit codes that fit. `error`: a pattern that
         its error must match; `hint`: whether it must say what to do. `signalled`: it died without a word, and
-        what it left is for the next run to sweep.
+        what it left is for the next run to sweep. `sweeps`: whether it could clean up behind itself.
         """
         self.tally.add(plan.FAULTS)
         new = self._unharmed(case)
@@ -78,7 +79,8 @@ class Judge:
             self.blame(case, f"exit {done.code}, not {codes}: {done}")
         if not signalled:
             self._words(case, done, error, hint)
-            self._left_behind(case)
+            if sweeps:
+                self._left_behind(case)
         self.listed(case)
         self.remember()
         return new

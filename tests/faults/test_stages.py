@@ -37,8 +37,11 @@ def strike(bench: Bench, judge: Judge, source: str, kind: str, part: int) -> Non
         reached = number <= len(acts)
         case = f"{kind} at act {number} ({acts[number - 1] if reached else 'none'}) of {source}"
         killed = kind == "kill" and reached
-        judge.after(case, done, publishes=None, signalled=killed, codes=(-9,) if killed else (0, 1, 5))
-        if killed or position == len(chosen) or position % FAILURES_BETWEEN_RUNS == 0:
+        # where removing is what fails, something is left for the next run
+        sweeps = not (reached and acts[number - 1] in (f"rmdir .staging/{source}", f"open .staging/{source}"))
+        codes = (-9,) if killed else (0, 1, 5)
+        judge.after(case, done, publishes=None, signalled=killed, codes=codes, sweeps=sweeps)
+        if killed or not sweeps or position == len(chosen) or position % FAILURES_BETWEEN_RUNS == 0:
             judge.lifted(case, source)
         else:
             judge.remember()

@@ -140,6 +140,8 @@ def _reap() -> None:
 
 def carry_out(order: dict[str, Any]) -> None:
     """Become the `pullagent` that was ordered; ends the process."""
+    # a campaign that was started in the background has been told to ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(order["environment"])
     os.chdir(order["cwd"])

@@ -1,5 +1,6 @@
 """Locks of the store between processes: one writer of a source, many readers of a snapshot, none stale."""
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pullagent.errors import LockedError, NoSuchSnapshot, Stopped
+from pullagent.errors import LockedError, NoSuchSnapshot, Stopped, StoreError
 from pullagent.model import StopSignal
 from pullagent.store import Store
 from tests.unit.storing import AGAMA, LOGS, put
@@ -138,3 +139,14 @@ def test_a_snapshot_that_has_gone_is_said_to_have_gone(store: Store) -> None:
     path.rename(store.root / "elsewhere")
     with pytest.raises(NoSuchSnapshot, match="has gone"), store.reading(snapshot):
         pytest.fail("read what is not there")
+
+
+def test_a_lock_that_the_system_refuses_is_an_error_of_ours(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An I/O error while locking is told as one."""
+
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", broken)
+    with pytest.raises(StoreError, match="a lock cannot be taken: Input/output error"), store.locked(AGAMA):
+        pass
