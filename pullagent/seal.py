@@ -27,6 +27,7 @@ _STOP_TICK_S = 0.5
 # what the compressor's thread takes at once: half of the library's choice saves 20 MiB resident and costs 1.5 % in size
 _JOB = 4 << 20
 _HEADER_LIMIT = 1 << 20
+IDENTITY_LIMIT = 1 << 20
 _AGE_CHUNK, _AGE_TAG, _AGE_NONCE = 1 << 16, 16, 16
 
 
@@ -38,6 +39,8 @@ class Identity:
             raise UsageError(
                 "the identity is empty", "give the file that holds AGE-SECRET-KEY-1…, or - for standard input"
             )
+        if len(data) > IDENTITY_LIMIT:
+            raise UsageError("what was given is too long to be an identity", "give the file with AGE-SECRET-KEY-1…")
         self._descriptor = os.memfd_create("identity", os.MFD_CLOEXEC)
         with os.fdopen(os.dup(self._descriptor), "wb") as file:
             file.write(data)
@@ -46,11 +49,17 @@ class Identity:
     def read(cls, path: Path) -> "Identity":
         """Read an identity file once; UsageError when it cannot be read."""
         try:
-            return cls(path.read_bytes())
+            with path.open("rb") as file:
+                return cls(file.read(IDENTITY_LIMIT + 1))
         except OSError as error:
             raise UsageError(
                 f"identity {path}: {error.strerror}", "give the file that holds AGE-SECRET-KEY-1…"
             ) from error
+
+    @property
+    def data(self) -> bytes:
+        """What it was made from."""
+        return os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
 
     @property
     def descriptor(self) -> int:
@@ -265,6 +274,11 @@ class _Age:
                 f"the identity does not open this snapshot (age: {text})",
                 "`pullagent show REF` names the recipients it was encrypted to",
             )
+        if "/dev/tty is not available" in said:
+            raise UsageError("age has a question, and there is no terminal to ask it on", "on a terminal:  ssh -t …")
+        if "start plugin" in said:
+            hint = "install the program that it names where PATH leads; `age` runs it for identities of its kind"
+            raise SealError(f"age cannot run a plugin: {text}", hint)
         raise SealError(f"age failed with status {status}: {text}")
 
     def end(self) -> None:

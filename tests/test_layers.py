@@ -17,12 +17,14 @@ LAYERS = """
     the program          __main__
     command line         cli.app
     its verbs            cli.config cli.doctor cli.fetch cli.gate cli.list cli.restore cli.run cli.show cli.trust
+    further verbs        cli.key
     its progress         cli.progress
     its screen           cli.ui cli
     its service manager  cli.service
     a whole run          run
     use cases            doctor fetch pull restore trust
     parts of theirs      doctor_local gate
+    the keys' proof      key_check
     opened for them      logins opened
     source kinds         sources
     each kind            sources.influxdb sources.mysql
@@ -40,6 +42,7 @@ LAYERS = """
     its login            host.login
     stray identities     identities
     store and seal       store seal plausibility
+    identities' locks    keys
     its file system      durable
     the ledger           ledger
     configuration        config
@@ -69,7 +72,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "fabric": ("host",),
     "paramiko": ("host",),
     "zstandard": ("seal",),
-    "subprocess": ("seal", "cli.gate", "programs"),
+    "subprocess": ("seal", "keys", "cli.gate", "programs"),
     "typer": ("cli",),
     "click": ("cli",),
     "rich": ("cli",),
@@ -193,8 +196,8 @@ def test_a_library_is_used_in_one_place(library: str, parts: tuple[str, ...]) ->
     assert {name for name in users if not any(within(name, part) for part in parts)} == set()
 
 
-def test_only_seal_starts_age() -> None:
-    """No argument list outside seal begins with the age program."""
+def test_only_seal_and_keys_start_age() -> None:
+    """No argument list outside seal, and keys for what the identity itself is under, begins with the age program."""
     starting = {
         name
         for name, tree in modules().items()
@@ -202,7 +205,7 @@ def test_only_seal_starts_age() -> None:
         if isinstance(node, ast.List | ast.Tuple) and len(node.elts) > 1
         if isinstance(node.elts[0], ast.Constant) and node.elts[0].value == "age"
     }
-    assert starting == {"seal"}
+    assert starting == {"seal", "keys"}
 
 
 def test_only_the_command_line_prints_and_exits() -> None:

@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from pullagent import __version__
 from pullagent.cli import config as config_verbs
-from pullagent.cli import doctor, fetch, gate, restore, run, show, trust, ui
+from pullagent.cli import doctor, fetch, gate, key, restore, run, show, trust, ui
 from pullagent.cli import list as list_verb
 from pullagent.cli.service import Priority
 from pullagent.errors import Interrupted, PullAgentError, UsageError
@@ -52,6 +52,7 @@ def _options(
 for verb in (run, list_verb, show, fetch, restore, trust, gate, doctor):
     verb.register(app)
 app.add_typer(config_verbs.app, name="config")
+app.add_typer(key.app, name="key")
 
 
 def main() -> None:

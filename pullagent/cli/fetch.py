@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from pullagent import keys
 from pullagent.cli import ui
 from pullagent.cli.progress import progress
 from pullagent.errors import UsageError
@@ -38,7 +39,8 @@ def fetch(
     with (
         ui.recorded(config, "fetch", snapshot.ref.name, str(snapshot.ref)),
         opening as opened,
-        progress() as observer,
+        # bars would be drawn over a question of age's
+        progress(quiet=opened is not None and keys.asks_each_time(opened.data)) as observer,
     ):
         target = copy_out(store, snapshot, into, identity=opened, observer=observer)
     ui.say(str(target))

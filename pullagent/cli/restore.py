@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pullagent import keys
 from pullagent.cli import ui
 from pullagent.cli.progress import progress
 from pullagent.model import rfc3339
@@ -49,7 +50,7 @@ def restore(
         ui.recorded(config, "restore", snapshot.ref.name, str(snapshot.ref)) as detail,
         ui.read_identity(identity) as opened,
     ):
-        with progress(quiet=as_json) as observer:
+        with progress(quiet=as_json or keys.asks_each_time(opened.data)) as observer:
             report = put_back(config, KINDS, snapshot, login, opened, observer=observer)
         detail |= {"target": report.target, "exit_code": 0 if report.ok else 1}
         detail |= {"objects": len(report.objects), "differing": sum(not o.equal for o in report.objects)}

@@ -20,12 +20,13 @@ from rich.table import Table
 from rich.text import Text
 
 from pullagent import config as configs
+from pullagent import keys
 from pullagent.cli.service import Priority, credential, mark
 from pullagent.config import Config
 from pullagent.errors import ConfigError, Interrupted, PullAgentError, StoreError, UsageError
 from pullagent.ledger import Ledger
 from pullagent.model import RefQuery, Snapshot, SourceName
-from pullagent.seal import Identity
+from pullagent.seal import IDENTITY_LIMIT, Identity
 from pullagent.sources import KINDS
 from pullagent.store import Store
 
@@ -201,8 +202,22 @@ def find(config: Config, reference: str) -> tuple[Store, Snapshot]:
 
 
 def read_identity(source: Path) -> Identity:
-    """The identity from a file, or from standard input for `-`."""
-    return Identity(sys.stdin.buffer.read()) if str(source) == "-" else Identity.read(source)
+    """The identity from a file, or from standard input for `-`; a passphrase before it is asked for once, here."""
+    identity = Identity(sys.stdin.buffer.read(IDENTITY_LIMIT + 1)) if str(source) == "-" else Identity.read(source)
+    if not keys.is_locked(identity.data):
+        return identity
+    with identity:
+        tell("The identity has a passphrase. It is opened in memory alone; its file stays as it is.")
+        return Identity(keys.unlocked(identity.data))
+
+
+def ask(question: str) -> str:
+    """What is typed in answer, without spaces around it; empty at the end of input."""
+    try:
+        return err.input(f"{question} ").strip()
+    except EOFError:
+        tell("")
+        return ""
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -212,7 +227,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise UsageError("this needs a confirmation, and there is no terminal to ask on", "add --yes")
     tell(question)
-    if err.input("type yes to go on: ").strip().lower() != "yes":
+    if ask("type yes to go on:").lower() != "yes":
         raise UsageError("not confirmed; nothing was done")
 
 

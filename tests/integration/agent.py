@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from tests.lab.keys import age_identity
 from tests.lab.processes import plain_environment, run, wait_until
 from tests.lab.production import ProductionHost
+from tests.lab.typed import Typed, type_to
 
 HOST = "pavroto-2"
 AGAMA, LOGS = f"{HOST}/agama", f"{HOST}/logs"
@@ -116,7 +117,26 @@ class Agent:
         took = time.monotonic() - begun
         return Done(tuple(argv[3:]), done.returncode, done.stdout.decode(), done.stderr.decode(), took)
 
-    def start(self, *arguments: str | Path) -> "subprocess.Popen[bytes]":
+    def type(
+        self,
+        *arguments: str | Path,
+        answers: Sequence[tuple[str, str]],
+        env: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> Typed:
+        """Run it on a terminal of its own, and type each answer after its prompt: see `type_to`."""
+        return type_to(self.argv(*arguments), answers, env=self.environment(env), cwd=self.home, **more)
+
+    def without_terminal(self, *arguments: str | Path) -> Done:
+        """Run it where there is no terminal to open either, as under a timer."""
+        return self._finish(self.argv(*arguments), self.start(*arguments, new_session=True))
+
+    def _finish(self, argv: list[str], process: "subprocess.Popen[bytes]") -> Done:
+        begun = time.monotonic()
+        out, err = process.communicate(timeout=SECONDS)
+        return Done(tuple(argv[3:]), process.returncode, out.decode(), err.decode(), time.monotonic() - begun)
+
+    def start(self, *arguments: str | Path, new_session: bool = False) -> "subprocess.Popen[bytes]":
         """Start `pullagent --config … ARGUMENTS`; the caller waits for it, and it ends with the test at the latest."""
         return subprocess.Popen(
             self.argv(*arguments),
@@ -125,6 +145,7 @@ class Agent:
             stderr=subprocess.PIPE,
             env=self.environment(),
             cwd=self.home,
+            start_new_session=new_session,
         )
 
     def argv(self, *arguments: str | Path) -> list[str]:
