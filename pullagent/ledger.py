@@ -5,7 +5,7 @@ import fcntl
 import json
 import os
 import pwd
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -68,22 +68,52 @@ class Ledger:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file.fileno())
 
-    def entries(self) -> Iterator[dict[str, Any]]:
-        """Every readable line, oldest first; torn lines are passed over. StoreError."""
+    def entries(self, events: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+        """Every readable line, or those of `events`, oldest first; torn lines are passed over. StoreError."""
+        # most lines are of other events, and need not be parsed to know that
+        words = [json.dumps(event).encode() for event in events]
         try:
             lines = self.path.open("rb")
         except FileNotFoundError:
             return
         except OSError as error:
-            raise StoreError(f"{self.path}: {error.strerror}", "the ledger could not be read") from error
+            raise self._unreadable(error) from error
         with lines:
-            for line in lines:
-                try:
-                    entry = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(entry, dict) and entry.get("v") == VERSION:
-                    yield entry
+            try:
+                for line in lines:
+                    if not words or any(word in line for word in words):
+                        entry = _parsed(line)
+                        if entry is not None and (not events or entry.get("event") in events):
+                            yield entry
+            except OSError as error:
+                raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> StoreError:
+        return StoreError(f"{self.path}: {error.strerror}", "the ledger could not be read")
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) and entry.get("v") == VERSION else None
+
+
+def looked_at(entries: Iterable[Mapping[str, Any]], *, sound: bool) -> dict[str, str]:
+    """When each snapshot was last verified, by its reference: only if found `sound`, or however it ended.
+
+    The times are RFC 3339, UTC. Snapshots never verified are absent.
+    """
+    found: dict[str, str] = {}
+    for entry in entries:
+        detail = entry.get("detail")
+        if entry.get("event") != "verify" or not isinstance(detail, dict):
+            continue
+        for key in ("ids",) if sound else ("ids", "damaged"):
+            for identifier in detail.get(key) or []:
+                found[f"{entry.get('host')}/{entry.get('source')}@{identifier}"] = str(entry.get("time"))
+    return found
 
 
 def _who() -> str:

@@ -4,9 +4,11 @@ The reference `age` program encrypts and decrypts; its exit status, and the size
 what went in, are both part of the result. Format: https://age-encryption.org/v1
 """
 
+import errno
 import hashlib
 import os
 import select
+import stat
 import subprocess
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -23,6 +25,8 @@ from pullagent.model import Sealed, StopSignal
 CHUNK = 1 << 20
 SUFFIX = ".zst.age"
 _PIPE_BYTES = 1 << 20
+# fits the cache of a core: larger reads hash no faster
+_READ_BYTES = 256 << 10
 _STOP_TICK_S = 0.5
 # what the compressor's thread takes at once: half of the library's choice saves 20 MiB resident and costs 1.5 % in size
 _JOB = 4 << 20
@@ -142,20 +146,32 @@ def unseal(path: Path, entry: ArtifactEntry, identity: Identity) -> Generator[by
         raise DamageError(f"{path}: its content is not what its manifest says", "take another snapshot: pullagent list")
 
 
+def hash_file(path: Path, advanced: Callable[[int], None] = lambda _: None) -> tuple[int, str]:
+    """Size in bytes and SHA-256 in hex of a file; OSError. A link is not followed, and only a plain file is read."""
+    digest, count, buffer = hashlib.sha256(), 0, bytearray(_READ_BYTES)
+    view = memoryview(buffer)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a plain file", str(path))
+        while length := os.readv(descriptor, [buffer]):
+            digest.update(view[:length])
+            count += length
+            advanced(length)
+    finally:
+        os.close(descriptor)
+    return count, digest.hexdigest()
+
+
 def check_stored(path: Path, entry: ArtifactEntry, advanced: Callable[[int], None] = lambda _: None) -> None:
     """Compare a stored file with its manifest's size and SHA-256; DamageError when it differs."""
-    digest, count = hashlib.sha256(), 0
     try:
-        with path.open("rb", buffering=0) as file:
-            while chunk := file.read(CHUNK):
-                digest.update(chunk)
-                count += len(chunk)
-                advanced(len(chunk))
+        count, digest = hash_file(path, advanced)
     except OSError as error:
         raise DamageError(f"{path}: {error.strerror}", "take another snapshot: pullagent list") from error
-    if (count, digest.hexdigest()) != (entry.stored_bytes, entry.stored_sha256):
+    if (count, digest) != (entry.stored_bytes, entry.stored_sha256):
         raise DamageError(
-            f"{path}: differs from what was stored: {count} bytes, SHA-256 {digest.hexdigest()[:16]}…; "
+            f"{path}: differs from what was stored: {count} bytes, SHA-256 {digest[:16]}…; "
             f"expected {entry.stored_bytes} bytes, {entry.stored_sha256[:16]}…",
             "this snapshot is damaged: take another (pullagent list), and look at the disk it lies on",
         )

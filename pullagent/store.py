@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from pullagent import damage as damages
 from pullagent import manifest as manifests
+from pullagent.damage import Damage
 from pullagent.durable import (
     directories,
     flocked,
@@ -24,7 +26,8 @@ from pullagent.durable import (
     sync_directory,
     write_durably,
 )
-from pullagent.errors import NoSuchSnapshot, StoreError
+from pullagent.errors import NoSuchSnapshot, StoreError, system_error
+from pullagent.foreign import LOCKS, STAGING, TRASH, strangers
 from pullagent.manifest import Manifest
 from pullagent.model import (
     RefQuery,
@@ -37,7 +40,6 @@ from pullagent.model import (
     snapshot_id,
 )
 
-STAGING, TRASH, LOCKS = ".staging", ".trash", ".locks"
 PIN = "PINNED.json"
 
 
@@ -108,13 +110,17 @@ class Store:
 
     def keep_copy(self, name: str, data: bytes) -> None:
         """Keep `data` (hosts.toml, known_hosts) beside the snapshots, replacing the last run's copy."""
-        temporary = self.root / STAGING / f".{name}"
+        self._put(data, self.root / name, 0o600)
+
+    def _put(self, data: bytes, target: Path, mode: int) -> None:
+        """Write `target`, or replace it: never half of it, and nothing beside it after a crash."""
+        temporary = self.root / STAGING / f".{target.name}"
         with storing(self.root), flocked(self.root / LOCKS / "copies.lock"):
-            # a killed run may have left one
+            # one that was killed may have left it
             temporary.unlink(missing_ok=True)
             try:
-                write_durably(temporary, data, mode=0o600)
-                temporary.replace(self.root / name)
+                write_durably(temporary, data, mode)
+                temporary.replace(target)
             except OSError:
                 temporary.unlink(missing_ok=True)
                 raise
@@ -145,13 +151,20 @@ class Store:
 
     @contextmanager
     def reading(self, snapshot: Snapshot) -> Iterator[None]:
-        """Hold a shared lock on a snapshot, so that prune leaves it alone meanwhile."""
+        """Hold a shared lock on a snapshot, so that prune leaves it alone meanwhile.
+
+        NoSuchSnapshot when it has gone since it was listed, LockedError when it is going, StoreError otherwise.
+        """
         try:
             descriptor = os.open(snapshot.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
+        except FileNotFoundError as error:
             raise NoSuchSnapshot(f"{snapshot.ref} has gone: {error.strerror}") from error
+        except OSError as error:
+            raise system_error(snapshot.path, error) from error
         try:
             lock(descriptor, fcntl.LOCK_SH, f"{snapshot.ref} is being removed", 0.0, StopSignal())
+            if not _is_still(snapshot.path, descriptor):
+                raise NoSuchSnapshot(f"{snapshot.ref} has gone")
             yield
         finally:
             os.close(descriptor)
@@ -186,6 +199,28 @@ class Store:
                 if host in (None, name.host) and source in (None, name.source):
                     found.extend(self._of(name))
         return found
+
+    def foreign(self, host: str | None = None, source: str | None = None) -> list[tuple[str, str]]:
+        """Path within the store, and kind, of whatever lies beside hosts, sources and snapshots and is none."""
+        with storing(self.root):
+            return list(strangers(self.root, host, source))
+
+    def damage(self, snapshot: Snapshot) -> Damage | None:
+        """What the last verification found, if it found damage."""
+        return _read_damage(snapshot.path)
+
+    def mark_damaged(self, snapshot: Snapshot, damage: Damage | None) -> None:
+        """Mark a snapshot as damaged, or with None take the mark away; nothing else of it is touched.
+
+        The caller holds the reading lock.
+        """
+        mark = snapshot.path / damages.FILE
+        with storing(mark):
+            if damage is None:
+                mark.unlink(missing_ok=True)
+            else:
+                self._put(damage.dump(), mark, 0o400)
+            sync_directory(snapshot.path)
 
     def resolve(self, query: RefQuery) -> Snapshot:
         """The one snapshot that a reference means; `latest` is the newest that is not damaged. NoSuchSnapshot."""
@@ -225,6 +260,23 @@ class Store:
         return [snapshot for snapshot in found if snapshot is not None]
 
 
+def _is_still(path: Path, descriptor: int) -> bool:
+    """Whether the directory open as `descriptor` still has its name."""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _read_damage(path: Path) -> Damage | None:
+    try:
+        return damages.parse(read_plain(f"{path}/{damages.FILE}"))
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return damages.parse(b"")
+
+
 def _read_snapshot(ref: SnapshotRef, path: Path) -> Snapshot | None:
     """What a look finds at `path`; None when it has been removed meanwhile."""
     within = f"{path}/"
@@ -239,8 +291,13 @@ def _read_snapshot(ref: SnapshotRef, path: Path) -> Snapshot | None:
         return Snapshot(ref, path, "damaged", None, pinned, f"manifest.json: {error.strerror}")
     except StoreError as error:
         return Snapshot(ref, path, "damaged", None, pinned, error.message)
-    problem = _mismatch(ref, within, manifest)
+    problem = _mismatch(ref, within, manifest) or _marked(path, within)
     return Snapshot(ref, path, "damaged" if problem else manifest.state, manifest, pinned, problem)
+
+
+def _marked(path: Path, within: str) -> str:
+    """What a verification found; empty for nothing."""
+    return str(_read_damage(path) or "") if os.path.lexists(within + damages.FILE) else ""
 
 
 def _mismatch(ref: SnapshotRef, within: str, manifest: Manifest) -> str:

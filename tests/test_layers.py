@@ -17,13 +17,13 @@ LAYERS = """
     the program          __main__
     command line         cli.app
     its verbs            cli.config cli.doctor cli.fetch cli.gate cli.list cli.restore cli.run cli.show cli.trust
-    further verbs        cli.key
+    further verbs        cli.history cli.key cli.verify
     its progress         cli.progress
     its screen           cli.ui cli
     its service manager  cli.service
     a whole run          run
-    use cases            doctor fetch pull restore trust
-    parts of theirs      doctor_local gate
+    use cases            doctor fetch pull restore trust verify
+    parts of theirs      doctor_local examine gate
     the keys' proof      key_check
     opened for them      logins opened
     source kinds         sources
@@ -44,6 +44,7 @@ LAYERS = """
     store and seal       store seal plausibility
     identities' locks    keys
     its file system      durable
+    its strangers, marks  foreign damage
     the ledger           ledger
     configuration        config
     its tables           tables

@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from pullagent import __version__
 from pullagent.cli import config as config_verbs
-from pullagent.cli import doctor, fetch, gate, key, restore, run, show, trust, ui
+from pullagent.cli import doctor, fetch, gate, history, key, restore, run, show, trust, ui, verify
 from pullagent.cli import list as list_verb
 from pullagent.cli.service import Priority
 from pullagent.errors import Interrupted, PullAgentError, UsageError
@@ -49,7 +49,7 @@ def _options(
         raise typer.Exit(2)
 
 
-for verb in (run, list_verb, show, fetch, restore, trust, gate, doctor):
+for verb in (run, list_verb, show, fetch, verify, restore, history, trust, gate, doctor):
     verb.register(app)
 app.add_typer(config_verbs.app, name="config")
 app.add_typer(key.app, name="key")

@@ -1,11 +1,14 @@
 """`pullagent list`: what is in the store."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
 from pullagent.cli import ui
+from pullagent.errors import StoreError
+from pullagent.ledger import Ledger, looked_at
 from pullagent.model import Snapshot, rfc3339
 from pullagent.store import Store
 
@@ -25,21 +28,23 @@ def list_snapshots(
     """List the snapshots in the store, newest first."""
     config = ui.config_of(context)
     host, _, source = (target or "").partition("/")
-    found = Store(config.store).snapshots(host or None, source or None)
+    store = Store(config.store)
+    found = store.snapshots(host or None, source or None)
     if target and not found:
         config.select([target])
     days = config.retention.days
+    verified = _verified(Ledger(store.ledger_path))
     if as_json:
-        ui.print_json(snapshots=[_as_json(s, days) for s in found])
+        ui.print_json(snapshots=[_as_json(s, days, verified) for s in found])
     elif found:
-        _render(found, days, datetime.now(UTC))
+        _render(found, days, verified, datetime.now(UTC))
     else:
         ui.tell(
             f"there are no snapshots{f' of {target}' if target else ''} in {config.store} yet: pullagent run makes them"
         )
 
 
-def _render(found: list[Snapshot], days: int, now: datetime) -> None:
+def _render(found: list[Snapshot], days: int, verified: dict[str, str], now: datetime) -> None:
     columns = ["Snapshot", "Taken (UTC)", "Age", "Plain", "Stored", "Took", "State", "Goes"]
     rows = [
         [
@@ -49,7 +54,7 @@ def _render(found: list[Snapshot], days: int, now: datetime) -> None:
             ui.size(s.plain_bytes),
             ui.size(s.stored_bytes),
             ui.duration(s.took_s),
-            s.state + (" · pinned" if s.pinned else ""),
+            _state(s, verified, now),
             _goes(s, days, now),
         ]
         for s in found
@@ -61,6 +66,24 @@ def _render(found: list[Snapshot], days: int, now: datetime) -> None:
     ui.table(columns, rows, right=("Age", "Plain", "Stored", "Took"))
 
 
+def _verified(ledger: Ledger) -> dict[str, str]:
+    """When each snapshot was last found sound; a ledger that cannot be read hides no snapshot."""
+    try:
+        return looked_at(ledger.entries(events=("verify",)), sound=True)
+    except StoreError as error:
+        ui.tell(f"warning: when they were verified is not known: {error.message}")
+        return {}
+
+
+def _state(snapshot: Snapshot, verified: dict[str, str], now: datetime) -> str:
+    words = [snapshot.state]
+    last = verified.get(str(snapshot.ref))
+    if last and snapshot.state != "damaged":
+        with suppress(ValueError):
+            words.append(f"verified {ui.span(now - datetime.fromisoformat(last))}")
+    return " · ".join([*words, "pinned"] if snapshot.pinned else words)
+
+
 def _goes(snapshot: Snapshot, days: int, now: datetime) -> str:
     expires = snapshot.expires(days)
     if expires is None:
@@ -68,7 +91,7 @@ def _goes(snapshot: Snapshot, days: int, now: datetime) -> str:
     return f"in {ui.span(expires - now)}" if expires - now > timedelta() else "due"
 
 
-def _as_json(snapshot: Snapshot, days: int) -> dict[str, Any]:
+def _as_json(snapshot: Snapshot, days: int, verified: dict[str, str]) -> dict[str, Any]:
     expires = snapshot.expires(days)
     return {
         "ref": str(snapshot.ref),
@@ -82,6 +105,6 @@ def _as_json(snapshot: Snapshot, days: int) -> dict[str, Any]:
         "plain_bytes": snapshot.plain_bytes,
         "stored_bytes": snapshot.stored_bytes,
         "took_s": snapshot.took_s,
-        "verified": None,
+        "verified": verified.get(str(snapshot.ref)),
         "expires": rfc3339(expires) if expires else None,
     }

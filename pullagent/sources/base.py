@@ -1,16 +1,18 @@
 """The seam between source kinds and everything else: what a kind must offer, and what it may ask of a host."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import AfterValidator
 
 from pullagent.diagnosis import Diagnosis
+from pullagent.errors import ContentError
 from pullagent.manifest import Manifest
-from pullagent.model import Artifact, Findings
+from pullagent.model import Artifact, Check, Findings
 
 
 def _absolute(path: str) -> str:
@@ -86,6 +88,15 @@ class Restored:
         return self.expected is None or self.expected == self.found
 
 
+@contextmanager
+def inventory(snapshot: Opened) -> Iterator[Any]:
+    """A snapshot's inventory.json; ContentError for any surprise while it is made use of."""
+    try:
+        yield json.loads(snapshot.read("inventory.json"))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ContentError("inventory.json does not hold what an inventory of its kind must") from error
+
+
 class Source(Protocol):
     """A source kind: a frozen dataclass whose fields are its keys in hosts.toml."""
 
@@ -106,6 +117,10 @@ class Source(Protocol):
 
     def restore(self, host: Remote, snapshot: Opened) -> list[Restored]:
         """Put a snapshot back onto a target that holds nothing yet, and compare. RestoreError when it may not."""
+
+    @classmethod
+    def checks(cls, snapshot: Opened) -> Mapping[str, Check]:
+        """What artifacts of a stored snapshot must pass when they are read again, by name; others have only hashes."""
 
     def grants(self, user: str) -> str:
         """SQL that makes the database account of the OS account `user` with the least rights; empty where none is."""

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pullagent.checks.tar import InfluxBackupCheck, TarCheck
 from pullagent.diagnosis import Diagnosis, bad, doubtful, good, judged, of_error, size
 from pullagent.errors import CommandFailed, ContentError, HostError, PullAgentError, SourceError, Stopped
-from pullagent.model import Artifact, Findings
-from pullagent.sources.base import Opened, Remote, RemotePath, Restored, once
+from pullagent.model import Artifact, Check, Findings
+from pullagent.sources.base import Opened, Remote, RemotePath, Restored, inventory, once
 from pullagent.sources.influxdb_commands import COUNT_LIMIT_S, Commands
 from pullagent.sources.influxdb_inventory import Inventory, column_of, databases_in, free_bytes, parse_json
 from pullagent.sources.influxdb_restore import restore
@@ -90,6 +90,13 @@ class InfluxDB:
         databases = tuple(json.loads(snapshot.read("inventory.json"))["databases"])
         self._probe(host, Findings())
         return restore(host, snapshot, replace(self._commands, databases=databases, config_files=()))
+
+    @classmethod
+    def checks(cls, snapshot: Opened) -> Mapping[str, Check]:
+        """The backup's databases and shards to their ends, and the configuration's archive."""
+        with inventory(snapshot) as record:
+            databases = tuple(str(name) for name in record["databases"])
+        return {"backup.tar": InfluxBackupCheck(databases), "config.tar": TarCheck()}
 
     def grants(self, user: str) -> str:
         """None: InfluxDB's accounts are its own, and its backup port asks for none."""

@@ -11,10 +11,10 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pullagent.checks.dump import DumpCheck
 from pullagent.diagnosis import Diagnosis, good, judged, of_error
 from pullagent.errors import CommandFailed, ContentError, PullAgentError, SourceError, Stopped
-from pullagent.model import Artifact, Findings
+from pullagent.model import Artifact, Check, Findings
 from pullagent.sources import mysql_accounts as composed
 from pullagent.sources import mysql_inventory as inventories
-from pullagent.sources.base import Opened, Remote, RemotePath, Restored, once
+from pullagent.sources.base import Opened, Remote, RemotePath, Restored, inventory, once
 from pullagent.sources.mysql_commands import CLIENT, KNOWN_OPTIONS, LOAD, Commands, is_harmless_option
 from pullagent.sources.mysql_inventory import Inventory
 from pullagent.sources.mysql_restore import restore
@@ -40,6 +40,20 @@ def _named(options: list[str]) -> str:
 
 
 Database = Annotated[str, AfterValidator(_database)]
+
+
+class _StoredDump(DumpCheck):
+    """A dump read again: it must hold what the inventory beside it names."""
+
+    def __init__(self, wanted: Inventory) -> None:
+        super().__init__()
+        self._wanted = wanted
+
+    def finish(self) -> None:
+        super().finish()
+        lost = inventories.lacking(self._wanted, self._wanted, self.found)
+        if lost:
+            raise ContentError(f"the dump lacks {len(lost)} of {len(self._wanted.objects)} objects of its inventory")
 
 
 @dataclass(frozen=True)
@@ -111,6 +125,12 @@ class MySQL:
     def restore(self, host: Remote, snapshot: Opened) -> list[Restored]:
         """Load accounts, data and grants, in this order, into a server whose databases of these names are empty."""
         return restore(host, snapshot, self.socket)
+
+    @classmethod
+    def checks(cls, snapshot: Opened) -> Mapping[str, Check]:
+        """The dump to its completion line, and everything in it that the inventory names."""
+        with inventory(snapshot) as record:
+            return {"dump.sql": _StoredDump(Inventory.from_json(record))}
 
     def grants(self, user: str) -> str:
         """The dump account, for MariaDB and for MySQL: each runs its own executable comments and skips the other's."""
