@@ -48,9 +48,14 @@ class Look:
     opened: bool | None = None
 
     @property
+    def damage(self) -> list[Problem]:
+        """The problems of its data. A stranger beside it, or a bit in a text, does that no harm."""
+        return [p for p in self.problems if p.problem != "foreign" and p.file not in (SUMS, RECOVERY)]
+
+    @property
     def damaged(self) -> bool:
-        """Whether its data cannot be relied on; a stranger beside it, or a bit in a text, does it no harm."""
-        return any(p.problem != "foreign" and p.file not in (SUMS, RECOVERY) for p in self.problems)
+        """Whether its data cannot be relied on."""
+        return bool(self.damage)
 
     def add(self, file: str, problem: str, detail: str, *, content: bool = False) -> None:
         """One more problem."""

@@ -270,11 +270,11 @@ def _damage(look: Look, present: Damage | None, now: datetime) -> Damage | None:
     if not look.damaged:
         return None
     # what a content check says may repeat a part of the content
-    lines = tuple(f"{p.file}: {p.problem}" + ("" if p.content else f": {p.detail}") for p in look.problems)
+    lines = tuple(f"{p.file}: {p.problem}" + ("" if p.content else f": {p.detail}") for p in look.damage)
     if present is not None and present.problems == lines:
         return present
     still = present is not None and present.content and not look.opened
-    return Damage(rfc3339(now), still or any(p.content for p in look.problems), lines)
+    return Damage(rfc3339(now), still or any(p.content for p in look.damage), lines)
 
 
 def _exit_code(looks: Sequence[Look]) -> int:
