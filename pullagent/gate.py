@@ -1,4 +1,4 @@
-"""Renders what a production host needs to let the pull key in, and nothing more. Pure.
+"""Renders what a production host needs to let the pull key in, and nothing more; judges what a gate answers. Pure.
 
 The key may run the constant commands of its sources and nothing else: a forced-command wrapper compares what was
 asked for, as a whole string, with each of them. `digest` lets the backup server ask whether the wrapper is current.
@@ -9,13 +9,22 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pullagent.errors import UsageError
+from pullagent.errors import CommandFailed, HostError, PullAgentError, UsageError
 from pullagent.sources.base import Source
 
 DIGEST_COMMAND = "pullagent-gate digest"
 REFUSED = "pullagent-gate: refused"
 REFUSED_STATUS = 126
+WRAPPER, AUTHORIZED_KEYS, GRANTS, SUDOERS, README = (
+    "pullagent-gate",
+    "authorized_keys",
+    "grants.sql",
+    "sudoers",
+    "README",
+)
+FILES = (WRAPPER, AUTHORIZED_KEYS, GRANTS, SUDOERS, README)
 WRAPPER_PLACE = "/usr/local/lib/pullagent-gate"
+_HOME = "/var/lib/pullagent-gate"
 
 
 @dataclass(frozen=True)
@@ -36,10 +45,34 @@ def digest_of(commands: Iterable[str]) -> str:
     return hashlib.sha256("\0".join(commands).encode()).hexdigest()
 
 
+def stale(host: str, sources: Mapping[str, Source], answer: bytes) -> str | None:
+    """A warning when `answer`, a gate's to DIGEST_COMMAND, is not the digest of these sources; None when it is."""
+    if answer.decode(errors="replace").strip() == digest_of(commands_of(sources.values())):
+        return None
+    return f"the gate on {host} was not made from this hosts.toml and version: {_renew(host)}"
+
+
+def explained(error: PullAgentError, host: str) -> PullAgentError:
+    """`error`, or what to do about it where it comes of a command that the gate on `host` refused."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, CommandFailed) and cause.status == REFUSED_STATUS and REFUSED in cause.stderr:
+            return HostError(
+                f"{host}: its gate does not know this command: it is older than hosts.toml or this version",
+                _renew(host),
+            )
+        cause = cause.__cause__
+    return error
+
+
+def _renew(host: str) -> str:
+    return f"pullagent gate {host} -o DIR, then copy DIR/{WRAPPER} to {WRAPPER_PLACE} on {host}"
+
+
 def render(
     host: str, user: str, sources: Mapping[str, Source], public_key: str, from_addresses: tuple[str, ...] = ()
 ) -> Gate:
-    """The wrapper, the authorized_keys line, the database grants and a checklist for one host.
+    """The wrapper, the authorized_keys line, the database grants, the sudoers lines and a checklist for one host.
 
     `public_key` is the pull key's public half; with `from_addresses` it may come from these alone.
     """
@@ -50,35 +83,45 @@ def render(
         )
     commands = commands_of(sources.values())
     digest = digest_of(commands)
+    grants = {name: source.grants(user) for name, source in sources.items()}
     files = {
-        "pullagent-gate": _wrapper(host, commands, digest),
-        "authorized_keys": _authorized_key(key, from_addresses),
-        "README": _checklist(host, user, sources),
+        WRAPPER: _wrapper(host, commands, digest),
+        AUTHORIZED_KEYS: _authorized_key(key, from_addresses),
+        GRANTS: "".join(f"-- for {name}:\n{text}" for name, text in grants.items() if text),
+        SUDOERS: _sudoers(host, user, sources.values()),
     }
-    grants = "".join(source.grants(user) for source in sources.values())
-    if grants:
-        files["grants.sql"] = grants
-    return Gate(files, digest)
+    files = {name: text for name, text in files.items() if text}
+    return Gate(files | {README: _checklist(host, user, sources, files)}, digest)
 
 
 def _wrapper(host: str, commands: tuple[str, ...], digest: str) -> str:
-    cases = "".join(f"{shlex.quote(command)}) ;;\n" for command in commands)
+    allowed = " \\\n".join(shlex.quote(command) for command in commands)
+    # [ x… = x… ] compares bytes; `case` would take settings of the shell, such as whether letters' case matters
     return f"""#!/bin/sh
 # pullagent-gate: lets the backup server's key on {host} run these commands and nothing else.
 # Rendered by `pullagent gate {host}`; render it again when hosts.toml or pullagent changes.
 set -u
-unset ENV BASH_ENV CDPATH GLOBIGNORE SHELLOPTS BASHOPTS LD_PRELOAD LD_LIBRARY_PATH
+LC_ALL=C
+export LC_ALL
 asked=${{SSH_ORIGINAL_COMMAND-}}
-case $asked in
-'{DIGEST_COMMAND}') echo {digest}; exit 0 ;;
-{cases}*)
-    logger -p auth.warning -t pullagent-gate -- "refused a command from ${{SSH_CLIENT-?}}" 2>/dev/null
-    echo '{REFUSED}' >&2
-    exit {REFUSED_STATUS}
-    ;;
-esac
-unset SSH_ORIGINAL_COMMAND
-exec /bin/sh -c "$asked"
+if [ "x$asked" = 'x{DIGEST_COMMAND}' ]; then
+    echo {digest}
+    exit 0
+fi
+set -- \\
+{allowed}
+for allowed; do
+    if [ "x$asked" = "x$allowed" ]; then
+        # a command gets no variable that the client may have sent: some programs take options from theirs
+        exec env -i HOME="$HOME" USER="$USER" LOGNAME="$USER" PATH="$PATH" /bin/sh -c "$allowed"
+    fi
+done
+echo '{REFUSED}' >&2
+{{
+    shown=$(printf '%s' "$asked" | head -c 200 | tr -c ' -~' '?')
+    timeout 5 logger -p auth.warning -t pullagent-gate -- "refused to ${{SSH_CLIENT-?}}: $shown"
+}} </dev/null >/dev/null 2>&1
+exit {REFUSED_STATUS}
 """
 
 
@@ -91,19 +134,59 @@ def _authorized_key(key: str, from_addresses: tuple[str, ...]) -> str:
     return f"{','.join(options)} {key}\n"
 
 
-def _checklist(host: str, user: str, sources: Mapping[str, Source]) -> str:
-    names = ", ".join(sources)
-    return f"""The gate of {host}, for the sources {names}. As root on {host}:
+def _sudoers(host: str, user: str, sources: Iterable[Source]) -> str:
+    commands = dict.fromkeys(" ".join(argv) for source in sources for argv in source.as_root())
+    if not commands:
+        return ""
+    # quoted, since a bare ALL or a name in capitals could mean more than this account
+    lines = "".join(f'"{user}" ALL=(root:root) NOPASSWD: {command}\n' for command in commands)
+    return f"# what the pull key's account on {host} runs as root: these very lines, no other arguments\n{lines}"
 
-1. An account without a password:      useradd --create-home --shell /bin/sh {user}
-2. The wrapper, owned by root:         install -o root -g root -m 755 pullagent-gate {WRAPPER_PLACE}
-3. The key, not writable by the account:
-                                       install -d -o root -g {user} -m 750 ~{user}/.ssh
-                                       install -o root -g {user} -m 640 authorized_keys ~{user}/.ssh/authorized_keys
-4. The database account, if grants.sql is here (it holds what MySQL and MariaDB each need; each skips the other's):
-                                       mysql < grants.sql
-5. From the backup server:             pullagent run {host}
 
-Whenever hosts.toml or pullagent changes, render again and repeat step 2: a command the wrapper does not know is
-refused with status {REFUSED_STATUS}.
-"""
+def _checklist(host: str, user: str, sources: Mapping[str, Source], files: Mapping[str, str]) -> str:
+    steps = [
+        f"The wrapper, owned by root:\ninstall -o root -g root -m 755 {WRAPPER} {WRAPPER_PLACE}",
+        *(_ROOTS_KEY if user == "root" else _ACCOUNT_AND_KEY).format(user=user).split("\n\n"),
+    ]
+    if GRANTS in files:
+        steps.append(
+            "The database account (MariaDB and MySQL each run their own lines of it and skip the other's; on MySQL\n"
+            "not from a distribution, first: INSTALL PLUGIN auth_socket SONAME 'auth_socket.so'):\n"
+            f"mysql <{GRANTS}"
+        )
+    if SUDOERS in files:
+        steps.append(
+            "What must be read as root:\n"
+            f"visudo -cf {SUDOERS} && install -o root -g root -m 440 {SUDOERS} /etc/sudoers.d/pullagent-gate"
+        )
+    steps += [
+        "The client must not choose variables of the session: this should show LANG and LC_* at most, and `no`:\n"
+        "sshd -T | grep -i -e acceptenv -e permituserenvironment",
+        f"On the backup server:\npullagent run {host}",
+    ]
+    return (
+        f"The gate of {host}, for the sources {', '.join(sources)}. As root on {host}, in this directory:\n\n"
+        + "\n".join(_step(number, text) for number, text in enumerate(steps, 1))
+        + "\nWhenever hosts.toml or pullagent changes, render again and repeat the steps of the files that changed. A\n"
+        f"command that the wrapper does not know is refused with status {REFUSED_STATUS} and a line to syslog:\n\n"
+        "    journalctl -t pullagent-gate\n"
+    )
+
+
+_ACCOUNT_AND_KEY = f"""\
+An account without a password, which can change nothing in its home:
+useradd --system --user-group --password '*' --shell /bin/sh --no-create-home --home-dir {_HOME} {{user}}
+install -d -o root -g root -m 755 {_HOME}
+
+The key, which the account can read and not change:
+install -d -o root -g {{user}} -m 750 {_HOME}/.ssh
+install -o root -g {{user}} -m 640 {AUTHORIZED_KEYS} {_HOME}/.ssh/authorized_keys"""
+_ROOTS_KEY = f"""\
+The key (hosts.toml logs in as root: an account of its own, such as user = "pullagent", would be allowed less):
+cat {AUTHORIZED_KEYS} >>/root/.ssh/authorized_keys"""
+
+
+def _step(number: int, text: str) -> str:
+    head, _, rest = text.partition(":\n")
+    said = head.replace("\n", "\n   ")
+    return f"{number}. {said}:\n\n" + "".join(f"       {line}\n" for line in rest.splitlines())

@@ -9,10 +9,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from pullagent import __version__, seal
+from pullagent import __version__, gate, seal
 from pullagent import config as configs
 from pullagent.config import Config
-from pullagent.errors import PullAgentError, StoreError
+from pullagent.errors import HostError, PullAgentError, StoreError
 from pullagent.host import Host
 from pullagent.ledger import Ledger
 from pullagent.logins import limits, pull_login
@@ -54,6 +54,7 @@ class Puller:
         self._store = Store(config.store)
         self._ledger = Ledger(self._store.ledger_path)
         self._recipients: tuple[str, ...] = ()
+        self._gates_to_ask = set(config.hosts)
 
     def run(self, names: Sequence[SourceName], *, jobs: int = 2, wait_s: float = 0.0) -> RunReport:
         """Pull `names`, `jobs` at once, waiting up to `wait_s` seconds for each lock.
@@ -90,8 +91,8 @@ class Puller:
         try:
             outcome = self._pull_whole(name, wait_s, begun)
         except PullAgentError as error:
-            took = time.monotonic() - begun
-            outcome = Outcome(name, "failed", took, error=error.message, hint=error.hint, exit_code=error.exit_code)
+            took, told = time.monotonic() - begun, gate.explained(error, name.host)
+            outcome = Outcome(name, "failed", took, error=told.message, hint=told.hint, exit_code=told.exit_code)
         except Exception as error:
             self._observer.defect(traceback.format_exc())
             took = time.monotonic() - begun
@@ -124,6 +125,7 @@ class Puller:
             start = self._clock()
             self._observer.started(str(name), "connecting")
             with self._store.stage(name, start) as staging, self._connect(host) as remote:
+                about_gate = self._ask_gate(remote, host)
                 findings = Findings()
                 sealed = [self._seal(name, staging, a) for a in source.artifacts(remote, findings)]
                 self._stop.check()
@@ -141,8 +143,25 @@ class Puller:
             ref=staging.ref,
             plain_bytes=sum(s.plain_bytes for s in sealed),
             stored_bytes=sum(s.stored_bytes for s in sealed),
-            warnings=tuple(findings.warnings),
+            warnings=(*about_gate, *findings.warnings),
         )
+
+    def _ask_gate(self, remote: Remote, host: configs.Host) -> list[str]:
+        """A warning when the host's gate is not the one that hosts.toml makes; asked once a host.
+
+        Nothing else may show it: some commands are sent on rare days only, and a gate that allows too much refuses
+        nothing. It costs one round trip.
+        """
+        try:
+            self._gates_to_ask.remove(host.name)
+        except KeyError:
+            return []
+        try:
+            warning = gate.stale(host.name, host.sources, remote.read(gate.DIGEST_COMMAND, limit=4096))
+        except HostError:
+            # there is no gate; if it is the connection that failed, the next command says so
+            return []
+        return [warning] if warning else []
 
     def _seal(self, name: SourceName, staging: Staging, artifact: Artifact) -> Sealed:
         self._observer.started(str(name), artifact.name)

@@ -125,5 +125,8 @@ class Source(Protocol):
     def grants(self, user: str) -> str:
         """SQL that makes the database account of the OS account `user` with the least rights; empty where none is."""
 
+    def as_root(self) -> tuple[tuple[str, ...], ...]:
+        """The command lines that a pull runs by `sudo -n`, in words of letters, digits and `/._-+@`; mostly none."""
+
     def recovery(self, files: Mapping[str, str]) -> str:
         """How to restore with age, zstd and the stock client alone; `files` maps artifacts to stored files."""

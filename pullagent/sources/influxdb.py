@@ -30,14 +30,18 @@ def _endpoint(text: str) -> str:
     return text
 
 
+# what needs no escape in a sudoers file, and cannot be taken for a pattern there
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@-]+")
+
+
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
 
 @dataclass(frozen=True)
 class InfluxDB:
-    """Keys: `databases` to back up; `config_files` to keep beside them; `env_file` on the host that sets
-    INFLUX_USERNAME and INFLUX_PASSWORD where the server asks for them; `api` and `backup`, its two ports; `staging`,
-    the directory on the host where a backup is gathered before it is sent.
+    """Keys: `databases` to back up; `config_files` to keep beside them; `sudo`: whether only root may read those;
+    `env_file` on the host that sets INFLUX_USERNAME and INFLUX_PASSWORD where the server asks for them; `api` and
+    `backup`, its two ports; `staging`, the directory on the host where a backup is gathered before it is sent.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -48,14 +52,23 @@ class InfluxDB:
         tuple[Annotated[str, AfterValidator(_database)], ...], Field(min_length=1), AfterValidator(once)
     ]
     config_files: tuple[RemotePath, ...] = ()
+    sudo: Annotated[bool, Field(strict=True)] = False
     env_file: RemotePath | None = None
     api: Endpoint = "127.0.0.1:8086"
     backup: Endpoint = "127.0.0.1:8088"
     staging: RemotePath = "/var/tmp"
 
+    def __post_init__(self) -> None:
+        odd = [path for path in self.config_files if not _PLAIN_PATH.fullmatch(path)]
+        if self.sudo and odd:
+            raise ValueError(f"config_files: found {odd[0]!r}; with sudo a path has letters, digits and /._+@- alone")
+        if self.sudo and not self.config_files:
+            raise ValueError("sudo: there are no config_files that it could read; leave it out")
+
     @property
     def _commands(self) -> Commands:
-        return Commands(self.databases, self.config_files, self.env_file, self.api, self.backup, self.staging)
+        files = self.config_files
+        return Commands(self.databases, files, self.env_file, self.api, self.backup, self.staging, self.sudo)
 
     def commands(self) -> tuple[str, ...]:
         """Every command a pull can send."""
@@ -101,6 +114,10 @@ class InfluxDB:
     def grants(self, user: str) -> str:
         """None: InfluxDB's accounts are its own, and its backup port asks for none."""
         return ""
+
+    def as_root(self) -> tuple[tuple[str, ...], ...]:
+        """The reading of `config_files`, with `sudo`."""
+        return (self._commands.read_as_root,) if self.sudo else ()
 
     def recovery(self, files: Mapping[str, str]) -> str:
         """The restore by hand."""
@@ -219,6 +236,11 @@ class InfluxDB:
             return SourceError(
                 f"InfluxDB's backup port {self.backup} refused the connection on {host}",
                 f"is influxd running there?  ssh {host} systemctl status influxdb",
+            )
+        if "sudo: " in said:
+            return SourceError(
+                error.message,
+                f"sudo there must allow this very command: pullagent gate {host} -o DIR writes its line for sudoers",
             )
         if error.status == 127:
             return SourceError(error.message, f"install it on {host}: apt-get install influxdb influxdb-client")

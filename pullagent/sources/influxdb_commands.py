@@ -21,6 +21,7 @@ class Commands:
     api_port: str
     backup_port: str
     staging: str
+    sudo: bool = False
 
     def all_of_a_pull(self) -> tuple[str, ...]:
         """Every command that a pull or a look at its host can send."""
@@ -132,7 +133,6 @@ class Commands:
         )
 
     def configuration(self) -> str:
-        files = " ".join(shlex.quote(f.lstrip("/")) for f in self.config_files)
         return (
             self._prologue("configuration")
             + self._private_directory()
@@ -142,8 +142,21 @@ class Commands:
             + f"printf '%s\\n' \"$list\" | sed -e '1d' -e '/^$/d' -e 's/,[a-z]*$//' {_TO_IDENTIFIER}"
             + " | while IFS= read -r u; do\n"
             + '  printf \'%s\\t\' "$u" && q json "SHOW GRANTS FOR \\"$u\\"" || exit\ndone >grants.tsv || exit\n'
-            + 'tar -C "$d" -cf - queries'
-            + (f" -C / {files}" if files else "")
+            + (self._joined_as_root() if self.sudo else 'tar -C "$d" -cf - queries' + self._files())
+        )
+
+    @property
+    def read_as_root(self) -> tuple[str, ...]:
+        """What sudo must allow, word by word."""
+        return ("/usr/bin/tar", "-cf", "-", "-C", "/", "--", *(f.lstrip("/") for f in self.config_files))
+
+    def _files(self) -> str:
+        return " -C / " + " ".join(shlex.quote(f.lstrip("/")) for f in self.config_files) if self.config_files else ""
+
+    def _joined_as_root(self) -> str:
+        return (
+            f'sudo -n {shlex.join(self.read_as_root)} >"$d/files.tar" || exit\n'
+            'tar -C "$d" -cf "$d/config.tar" queries && tar -Af "$d/config.tar" "$d/files.tar" && cat "$d/config.tar"'
         )
 
     def query(self, query: str) -> str:

@@ -77,7 +77,7 @@ class MySQL:
 
     def commands(self) -> tuple[str, ...]:
         """Every command a pull can send."""
-        return self._commands.all_of_a_pull()
+        return self._commands.all_of_a_pull(accounts=self.accounts)
 
     def artifacts(self, host: Remote, findings: Findings) -> Iterator[Artifact]:
         """Accounts, the dump (compared with what the server says it holds), grants, and the inventory."""
@@ -135,10 +135,15 @@ class MySQL:
     def grants(self, user: str) -> str:
         """The dump account, for MariaDB and for MySQL: each runs its own executable comments and skips the other's."""
         account = f"{inventories.literal(user)}@'localhost'"
+        login = f"-- on the server at {self.socket}\n" if self.socket else ""
         if self.option_file:
-            login = f"-- set the password that {self.option_file} holds:\nCREATE USER IF NOT EXISTS {account};\n"
+            login += (
+                f"CREATE USER IF NOT EXISTS {account} ACCOUNT LOCK;\n"
+                f"-- then, with the password that stands in {self.option_file} (mode 0600, owned by {user}):\n"
+                f"-- ALTER USER {account} IDENTIFIED BY '...' ACCOUNT UNLOCK;\n"
+            )
         else:
-            login = (
+            login += (
                 f"/*M! CREATE USER IF NOT EXISTS {account} IDENTIFIED VIA unix_socket */;\n"
                 f"/*!80000 CREATE USER IF NOT EXISTS {account} IDENTIFIED WITH auth_socket */;\n"
             )
@@ -153,6 +158,10 @@ class MySQL:
         else:
             rights += [f"/*M! GRANT SELECT ON `mysql`.`proc` TO {account} */;"]
         return login + "\n".join(rights) + "\n"
+
+    def as_root(self) -> tuple[tuple[str, ...], ...]:
+        """None."""
+        return ()
 
     def recovery(self, files: Mapping[str, str]) -> str:
         """The three loads by hand."""

@@ -131,13 +131,12 @@ class Commands:
     socket: str | None = None
     option_file: str | None = None
 
-    def all_of_a_pull(self) -> tuple[str, ...]:
-        """Every command a pull can send."""
+    def all_of_a_pull(self, *, accounts: bool = True) -> tuple[str, ...]:
+        """Every command a pull can send; those that read `accounts` only where they are saved."""
         return (
             self.probe(),
             self.inventory(),
-            self.accounts(mariadb=True),
-            self.accounts(mariadb=False),
+            *(self.accounts(mariadb=mariadb) for mariadb in (True, False) if accounts),
             *(self.dump(flags) for flags in (DUMP, MYSQL_DUMP, OLD_SERVER_DUMP)),
         )
 

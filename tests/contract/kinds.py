@@ -43,6 +43,7 @@ EXAMPLES = {
         most={
             "databases": ["logs", "with blanks"],
             "config_files": ["/etc/influx db/$(id).conf", "/etc/it's"],
+            "sudo": False,
             "env_file": "/etc/default/in'flux",
             "api": "localhost:18086",
             "backup": "127.0.0.2:18088",

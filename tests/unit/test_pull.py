@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pullagent.config import Config
-from pullagent.errors import ContentError, HostKeyError, SealError, SourceError
+from pullagent.errors import CommandFailed, ContentError, HostKeyError, SealError, SourceError
+from pullagent.gate import commands_of, digest_of
 from pullagent.ledger import Ledger
 from pullagent.model import RunReport, SourceName, StopSignal
 from pullagent.pull import Connect, Puller
@@ -142,6 +143,27 @@ def test_a_snapshot_under_half_the_usual_size_is_marked(config: Config, monkeypa
     assert newest.state == "shrunk"
     assert newest.manifest is not None
     assert any(w.startswith("shrunk") for w in newest.manifest.warnings)
+
+
+def test_a_gate_made_from_another_hosts_toml_is_a_warning(config: Config) -> None:
+    """Once for the host, though it has two sources; one that is current, or none, is not spoken of."""
+    host = Both(config)
+    host.gate = b"0" * 64
+    warnings = [w for o in run(config, host, jobs=1).outcomes for w in o.warnings]
+    assert len(warnings) == 1
+    assert "pullagent gate pavroto-2" in warnings[0]
+    host.gate = digest_of(commands_of(config.hosts["pavroto-2"].sources.values())).encode()
+    assert [w for o in run(config, host).outcomes for w in o.warnings] == []
+
+
+def test_a_refusing_gate_is_named(config: Config) -> None:
+    """The error says what to do, in place of what the source makes of the failure."""
+    refusal = CommandFailed("pavroto-2: status 126", status=126, stderr="pullagent-gate: refused\n")
+    agama, logs = run(config, Both(config, "version-and-grants", refusal)).outcomes
+    assert agama.error is not None
+    assert "its gate does not know this command" in agama.error
+    assert "pullagent gate pavroto-2 -o DIR" in (agama.hint or "")
+    assert logs.outcome == "stored"
 
 
 def test_the_store_keeps_the_configuration_of_the_run(config: Config) -> None:

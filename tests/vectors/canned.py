@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 
+from pullagent.errors import CommandFailed
+from pullagent.gate import DIGEST_COMMAND
 from pullagent.sources.base import Remote, Source
 from tests.vectors import ANSWERS, DUMPS, label
 
@@ -28,10 +30,14 @@ class CannedStream:
 
 
 class CannedHost:
-    """Answers for `source` as the recorded `server` (a directory of answers) did; `sent` holds what was asked."""
+    """Answers for `source` as the recorded `server` (a directory of answers) did; `sent` holds what was asked.
+
+    `gate`: what a gate answers to the question for its digest; None where there is none.
+    """
 
     def __init__(self, source: Source, server: str, name: str = "pavroto-2") -> None:
         self.name, self.sent = name, list[str]()
+        self.gate: bytes | None = None
         self._declared = frozenset(source.commands())
         self._answers = {path.stem: path for path in (ANSWERS / server).iterdir()}
         dump = DUMPS / f"{server}-agama.sql"
@@ -44,6 +50,10 @@ class CannedHost:
 
     def read(self, command: str, limit: int = 16 << 20) -> bytes:
         """The recorded output; Undeclared for what the source did not declare."""
+        if command == DIGEST_COMMAND:
+            if self.gate is None:
+                raise CommandFailed("pullagent-gate: not found", status=127, stderr="")
+            return self.gate
         self._expect(command)
         return self._answers[label(command)].read_bytes()
 
