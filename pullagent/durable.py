@@ -47,6 +47,43 @@ def flocked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def alone_in(directory: Path) -> Iterator[None]:
+    """Hold the lock of a directory whose files are about to be replaced, waiting for it; it leaves no file behind."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def replace_durably(path: Path, data: bytes, mode: int) -> None:
+    """Put a whole new file in the place of one, or of none; on disk when this returns."""
+    with _whole(path, data, mode) as temporary:
+        temporary.replace(path)
+
+
+def add_durably(path: Path, data: bytes, mode: int) -> None:
+    """Write a whole new file that must not be there yet (FileExistsError); on disk when this returns."""
+    with _whole(path, data, mode) as temporary:
+        path.hardlink_to(temporary)
+
+
+@contextmanager
+def _whole(path: Path, data: bytes, mode: int) -> Iterator[Path]:
+    """All of a file beside the place that it is for."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    try:
+        write_durably(temporary, data, 0o600)
+        temporary.chmod(mode)
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
 def write_durably(path: Path, data: bytes, mode: int = 0o400) -> None:
     """Write a new file and have its bytes on disk; its name is there once its directory is synced."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pullagent.errors import SealError, UsageError, WrongIdentity
+from pullagent.programs import ask
 
 _AGE_FILE = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
 _SSH_KEY = b"PRIVATE KEY-----"
@@ -46,19 +47,19 @@ def unlocked(identity: bytes) -> bytes:
     with _in_memory(identity) as file, _terminal():
         path = f"/proc/self/fd/{file}"
         if _SSH_KEY not in identity:
-            return _checked(_run(["age", "-d", path], pass_fds=(file,)))
-        _checked(_run(["ssh-keygen", "-q", "-p", "-N", "", "-f", path], pass_fds=(file,), env=_NO_WINDOW))
+            return _checked(_run(["age", "-d", path], file))
+        _checked(_run(["ssh-keygen", "-q", "-p", "-N", "", "-f", path], file, _NO_WINDOW))
         return Path(path).read_bytes()
 
 
 def public_keys(identity: bytes) -> tuple[str, ...]:
     """The recipients that belong to an unlocked identity; none for an age plugin's, which only it could tell."""
     if _SSH_KEY in identity:
-        done = _run(["ssh-keygen", "-y", "-P", "", "-f", "/dev/stdin"], data=identity)
+        said = ask("ssh-keygen", "-y", "-P", "", "-f", "/dev/stdin", data=identity)
     else:
         own = [line for line in identity.splitlines() if line.startswith(b"AGE-SECRET-KEY-1")]
-        done = _run(["age-keygen", "-y"], data=b"\n".join(own))
-    return tuple(" ".join(line.split()[:2]) for line in done.stdout.decode(errors="replace").splitlines())
+        said = ask("age-keygen", "-y", data=b"\n".join(own))
+    return tuple(" ".join(line.split()[:2]) for line in (said or "").splitlines())
 
 
 def _checked(done: "subprocess.CompletedProcess[bytes]") -> bytes:
@@ -73,20 +74,13 @@ def _checked(done: "subprocess.CompletedProcess[bytes]") -> bytes:
     )
 
 
-def _run(
-    argv: Sequence[str],
-    *,
-    data: bytes | None = None,
-    pass_fds: tuple[int, ...] = (),
-    env: Mapping[str, str] | None = None,
-) -> "subprocess.CompletedProcess[bytes]":
+def _run(argv: Sequence[str], file: int, env: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[bytes]":
     try:
         return subprocess.run(
             argv,
-            input=data,
-            stdin=subprocess.DEVNULL if data is None else None,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
-            pass_fds=pass_fds,
+            pass_fds=(file,),
             env=os.environ | (env or {}),
             check=False,
         )

@@ -42,7 +42,11 @@ def operator_login(config: Config, target: str, ssh_key: Path | None, ssh_config
         keys += _own_keys(config)
     user = user or _caller()
     jump = _gateway(config, gateway, user, tuple(keys), agent) if gateway else None
-    return Login(typed.host, Address(host, port, user), config.known_hosts, tuple(keys), agent, jump)
+    at = Address(host, port, user)
+    # `pullagent trust` must reach the same place by the name that messages give
+    same = known is not None and (port or 22) == known.port
+    name = typed.host if same else at.place
+    return Login(name, at, config.known_hosts, tuple(keys), agent, jump)
 
 
 def _gateway(config: Config, at: Address, user: str, keys: tuple[Path, ...], agent: bool = False) -> Login:

@@ -119,6 +119,13 @@ class Address:
             raise UsageError(f"{text!r} is not an address", "write [USER@]HOST[:PORT], such as root@pavroto-2:22")
         return cls(match["six"] or match["host"] or match["bare"], port, match["user"])
 
+    @property
+    def place(self) -> str:
+        """`HOST[:PORT]`, without the port of SSH."""
+        if self.port in (None, 22):
+            return self.host
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 class Check(Protocol):
     """Judges a stream by its content while it passes."""

@@ -1,11 +1,11 @@
 """Use case: pin a host's SSH key after somebody has compared its fingerprint."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pullagent.errors import HostKeyError, system_error
+from pullagent.durable import alone_in, replace_durably, storing
+from pullagent.errors import HostKeyError
 from pullagent.host import Limits, Login
 from pullagent.host.keys import HostKey, fetch_host_key, lines_without, pinned_keys
 
@@ -17,6 +17,11 @@ class Trust:
     shown: HostKey
     pinned: tuple[HostKey, ...]
     written: bool
+
+    @property
+    def replaced(self) -> tuple[HostKey, ...]:
+        """The keys that are no longer pinned."""
+        return self.pinned if self.written else ()
 
 
 def trust(
@@ -32,19 +37,20 @@ def trust(
     HostKeyError when the fingerprint differs, when another key is pinned and `replace` is not given, or when nobody
     confirmed.
     """
-    shown = fetch_host_key(login, limits)
     pinned = tuple(pinned_keys(login))
+    shown = fetch_host_key(login, limits, [key.kind for key in pinned])
     if fingerprint is not None and fingerprint != shown.fingerprint:
         raise HostKeyError(
-            f"{login.name}: the host shows {shown.fingerprint}, not {fingerprint}",
-            "compare on the host's console: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub",
+            f"{login.name}: the host shows {shown.kind} {shown.fingerprint}, not {fingerprint}",
+            f"compare on the host's console:  {shown.compare}",
         )
     if any(key.line == shown.line for key in pinned):
         return Trust(shown, pinned, written=False)
     if pinned and not replace:
+        old = "\n".join(f"pinned: {key.kind} {key.fingerprint}" for key in pinned)
         raise HostKeyError(
-            f"{login.name}: another key is pinned\npinned: {pinned[0].fingerprint}\nshown:  {shown.fingerprint}",
-            f"rebuilt VM? Compare on its console, then: pullagent trust {login.name} --replace",
+            f"{login.name}: another key is pinned\n{old}\nshown:  {shown.kind} {shown.fingerprint}",
+            f"rebuilt VM? Compare on its console ({shown.compare}), then:  pullagent trust {login.name} --replace",
         )
     if fingerprint is None and not confirm(shown, pinned):
         raise HostKeyError(f"{login.name}: the key was not confirmed; nothing was pinned")
@@ -53,19 +59,11 @@ def trust(
 
 
 def _pin(login: Login, key: HostKey) -> None:
-    """Replace the host's lines in known_hosts, by a rename."""
+    """Replace the host's lines in known_hosts, by a rename; two at once wait for each other."""
     path = login.known_hosts
-    try:
+    with storing(path), alone_in(path.parent):
         kept = lines_without(login, _lines(path))
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        with temporary.open("w") as file:
-            file.write("".join(f"{line}\n" for line in [*kept, key.line]))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        raise system_error(path, error) from error
+        replace_durably(path, "".join(f"{line}\n" for line in [*kept, key.line]).encode(), mode=0o644)
 
 
 def _lines(path: Path) -> list[str]:

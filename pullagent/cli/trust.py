@@ -34,15 +34,14 @@ def trust(
         for key in pinned:
             ui.tell(f"pinned: {key.kind} {key.fingerprint}")
         ui.tell(f"shown:  {shown.kind} {shown.fingerprint}")
-        ui.tell("Compare it on the host's own console:  ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")
-        return ui.err.input("Is it the same? Type yes to pin it: ").strip().lower() == "yes"
+        ui.tell(f"Compare it on the host's own console:  {shown.compare}")
+        return ui.ask("Is it the same? Type yes to pin it:").lower() == "yes"
 
     login = trust_login(config, host)
     with ui.recorded(config, "trust", host=login.name) as detail:
         result = trusting.trust(login, limits(config), confirm=confirm, fingerprint=fingerprint, replace=replace)
-        detail |= {
-            "fingerprint": result.shown.fingerprint,
-            "replaced": [k.fingerprint for k in result.pinned if result.written],
-        }
+        detail |= {"fingerprint": result.shown.fingerprint, "replaced": [k.fingerprint for k in result.replaced]}
+    for key in result.replaced:
+        ui.say(f"{login.name}: {key.kind} {key.fingerprint} is no longer trusted")
     state = "pinned" if result.written else "was pinned already"
     ui.say(f"{login.name}: {result.shown.kind} {result.shown.fingerprint} {state} in {login.known_hosts}")

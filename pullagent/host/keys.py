@@ -1,7 +1,7 @@
 """The key that a host shows, and those pinned for it."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,22 @@ class HostKey:
     fingerprint: str
     line: str
 
+    @property
+    def compare(self) -> str:
+        """What shows the same fingerprint when typed on the host's own console."""
+        return f"ssh-keygen -lf /etc/ssh/ssh_host_{_file_kind(self.kind)}_key.pub"
 
-def fetch_host_key(login: Login, limits: Limits) -> HostKey:
-    """The key a host shows, without logging in. HostError when it cannot be reached."""
+
+def _file_kind(kind: str) -> str:
+    """How sshd's files call a type of key: `ecdsa` for `ecdsa-sha2-nistp256`."""
+    return kind.removeprefix("ssh-").split("-")[0]
+
+
+def fetch_host_key(login: Login, limits: Limits, kinds: Sequence[str] = ()) -> HostKey:
+    """The key a host shows, without logging in: of one of `kinds` if it has such, as a host may have several.
+
+    HostError when it cannot be reached.
+    """
     from pullagent.host.bounds import BoundedTransport
 
     with named_errors(login), gateway_connection(login, limits) as gateway:
@@ -32,6 +45,10 @@ def fetch_host_key(login: Login, limits: Limits) -> HostKey:
         transport = BoundedTransport(sock)
         try:
             transport.banner_timeout = limits.connect_s
+            security = transport.get_security_options()
+            # rsa-sha2-… are signatures by an ssh-rsa key
+            first = [k for k in security.key_types if k in kinds or (k.startswith("rsa-sha2-") and "ssh-rsa" in kinds)]
+            security.key_types = (*first, *(k for k in security.key_types if k not in first))
             transport.start_client(timeout=limits.connect_s)
             key = transport.get_remote_server_key()
         finally:

@@ -95,6 +95,73 @@ def test_trust_without_terminal_or_fingerprint(agent: Agent) -> None:
     agent.call("trust", HOST).failed(2, "no terminal", "--fingerprint")
 
 
+def test_trust_asks_on_a_terminal(agent: Agent) -> None:
+    """It shows type and fingerprint, says what to type on the console, and pins at a yes; the ledger has both keys."""
+    sshd = agent.host.sshd
+    agent.known_hosts.unlink()
+    question = "Is it the same? Type yes to pin it:"
+    done = agent.type("trust", HOST, answers=[(question, "yes\n")])
+    assert done.code == 0, done
+    assert f"shown:  ssh-ed25519 {fingerprint(sshd)}\n" in done.screen
+    assert "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub" in done.screen
+    assert agent.known_hosts.read_text().splitlines() == [sshd.known_hosts_line()]
+    assert agent.known_hosts.stat().st_mode & 0o777 == 0o644
+    old = fingerprint(sshd)
+    sshd.rekey()
+    done = agent.type("trust", HOST, "--replace", answers=[(question, "yes\n")])
+    assert done.code == 0, done
+    assert f"pinned: ssh-ed25519 {old}\nshown:  ssh-ed25519 {fingerprint(sshd)}\n" in done.screen
+    line = agent.ledger()[-1]
+    assert (line["event"], line["host"], line["ok"]) == ("trust", HOST, True)
+    assert line["detail"] == {"fingerprint": fingerprint(sshd), "replaced": [old]}
+    assert sorted(p.name for p in agent.known_hosts.parent.iterdir() if "known_hosts" in p.name) == ["known_hosts"]
+
+
+@pytest.mark.parametrize("answer", ["no\n", "\n", "y\n", "\x04", "\x03"])
+def test_trust_pins_nothing_without_a_yes(agent: Agent, answer: str) -> None:
+    """Anything but a whole yes, the end of input and Ctrl-C leave known_hosts as it was."""
+    agent.known_hosts.write_text("")
+    done = agent.type("trust", HOST, answers=[("Type yes to pin it:", answer)])
+    assert done.code == (130 if answer == "\x03" else 13), done
+    assert "internal error" not in done.screen
+    assert agent.known_hosts.read_text() == ""
+
+
+def test_trust_of_other_types_of_keys(agent: Agent, tmp_path: Path) -> None:
+    """The hint names the file of the type that is shown; of a host with several keys the pinned one is asked for."""
+    rsa = tmp_path / "host_rsa"
+    run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", rsa])
+    both = Sshd(tmp_path / "both", agent.host.identity.with_name("id_ed25519.pub"), more_host_keys=[rsa])
+    both.start()
+    try:
+        place = f"127.0.0.1:{both.port}"
+        public = " ".join(rsa.with_name("host_rsa.pub").read_text().split()[:2])
+        agent.known_hosts.write_text(f"[127.0.0.1]:{both.port} {public}\n")
+        shown = run(["ssh-keygen", "-lf", rsa]).split()[1].decode()
+        done = agent.call("trust", place, "--fingerprint", shown).succeeded()
+        assert f"ssh-rsa {shown} was pinned already" in done.out
+        agent.call("trust", place, "--fingerprint", fingerprint(both)).failed(13, shown, "ssh_host_rsa_key.pub")
+        agent.known_hosts.write_text("")
+        agent.call("trust", place, "--fingerprint", shown).failed(13, fingerprint(both), "ssh_host_ed25519_key.pub")
+    finally:
+        both.stop()
+
+
+def test_a_changed_key_stops_a_restore(agent: Agent) -> None:
+    """A restore says the same as a run: 13, both fingerprints, how to go on; also by address, with its port."""
+    sshd = agent.host.sshd
+    pinned = fingerprint(sshd)
+    sshd.rekey()
+    before = sshd.log.stat().st_size
+    done = agent.restore(f"{AGAMA}@latest").failed(13, "host key has changed", f"pullagent trust {HOST} --replace")
+    assert f"pinned: {pinned}" in done.err
+    assert f"shown:  {fingerprint(sshd)}" in done.err
+    target = ("--to", f"{sshd.user}@127.0.0.1:{sshd.port}", "--ssh-key", agent.host.identity)
+    done = agent.call("restore", f"{AGAMA}@latest", *target, "--identity", agent.identity, "--yes")
+    done.failed(13, "host key has changed", f"pullagent trust 127.0.0.1:{sshd.port} --replace")
+    assert login_words(said_since(sshd, before)) == []
+
+
 def test_ssh_refused(agent: Agent) -> None:
     """A host where no sshd listens is told within seconds."""
     agent.host.sshd.stop()

@@ -20,8 +20,8 @@ class Sshd:
     """One server below `directory`; its sessions have an empty HOME and the PATH of `farm`.
 
     `path`: directories ahead of the usual ones; `env`: further variables of every session; `without`: name
-    patterns of system programs that sessions do not find. The port stays the same over stop, start and
-    `rekey`.
+    patterns of system programs that sessions do not find; `more_host_keys`: beside its own. The port stays
+    the same over stop, start and `rekey`.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class Sshd:
         env: Mapping[str, str] | None = None,
         without: Sequence[str] = (),
         port: int | None = None,
+        more_host_keys: Sequence[Path] = (),
     ) -> None:
         self._directory = directory
         self.port = port or free_port()
@@ -43,6 +44,7 @@ class Sshd:
         self.authorized_keys = directory / "authorized_keys"
         self.authorized_keys.write_text(authorized_key.read_text())
         self._env = dict(env or {})
+        self._more_host_keys = more_host_keys
         self._host_key = ssh_keypair(directory / "host_ed25519")
         self._process = Process()
 
@@ -127,8 +129,9 @@ class Sshd:
                 raise LabError(f"sshd's SetEnv cannot carry the value of {name}")
         # Only the first SetEnv line counts, so that all variables stand in one.
         variables = " ".join(f'"{name}={value}"' for name, value in session.items())
+        more = "".join(f"HostKey {key}\n" for key in self._more_host_keys)
         return (
-            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self._host_key}\n"
+            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self._host_key}\n{more}"
             f"PidFile {self._directory / 'sshd.pid'}\nAuthorizedKeysFile {self.authorized_keys}\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPubkeyAuthentication yes\n"
             "PermitRootLogin prohibit-password\nUsePAM no\nStrictModes no\nPermitUserRC no\nUseDNS no\n"

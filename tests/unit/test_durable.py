@@ -1,0 +1,54 @@
+"""Files that appear whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pullagent.durable import add_durably, replace_durably
+
+
+@pytest.fixture(autouse=True)
+def narrow_umask() -> None:
+    """As the program runs."""
+    os.umask(0o077)
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    """The new content with the mode that was asked for, whatever the umask; nothing lies beside it."""
+    path = tmp_path / "known_hosts"
+    path.write_text("old")
+    held = path.open()
+    replace_durably(path, b"new", mode=0o644)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", 0o644)
+    assert held.read() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_added_but_never_over_another(tmp_path: Path) -> None:
+    """What is there stays as it is, also a link that leads nowhere; nothing lies beside it."""
+    path, link = tmp_path / "hosts.toml", tmp_path / "link"
+    add_durably(path, b"first", mode=0o640)
+    assert (path.read_bytes(), path.stat().st_mode & 0o777, path.stat().st_nlink) == (b"first", 0o640, 1)
+    link.symlink_to("nowhere")
+    for taken in (path, link):
+        with pytest.raises(FileExistsError):
+            add_durably(taken, b"second", mode=0o640)
+    assert path.read_bytes() == b"first"
+    assert not (tmp_path / "nowhere").exists()
+    assert sorted(tmp_path.iterdir()) == [path, link]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk at the last moment: the old content stands, and nothing lies beside it."""
+    path = tmp_path / "known_hosts"
+    path.write_text("old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        replace_durably(path, b"new", mode=0o644)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
