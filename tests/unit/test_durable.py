@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ from pullagent.durable import add_durably, replace_durably
 
 
 @pytest.fixture(autouse=True)
-def narrow_umask() -> None:
+def narrow_umask() -> Iterator[None]:
     """As the program runs."""
-    os.umask(0o077)
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
