@@ -21,6 +21,7 @@ from pullagent.store import Store
 TIMER = "pullagent.timer"
 _ENTRIES = 100_000
 _ENOUGH, _COMFORTABLE = 1.1, 2.0
+_CLOCK_SLACK = timedelta(seconds=5)
 _GROUP_OR_OTHERS, _WRITABLE = 0o077, 0o022
 _ELSEWHERE = "keep it on another machine, and remove it from this one: shred -u"
 
@@ -152,7 +153,7 @@ def _store(root: Path) -> Diagnosis:
 
 def _store_to_be(root: Path) -> Diagnosis:
     nearest = next(parent for parent in root.absolute().parents if parent.exists())
-    if os.access(nearest, os.W_OK | os.X_OK):
+    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
         return good("store", f"{root} is not there yet; the first run makes it")
     me = _user(os.geteuid())
     return bad(
@@ -222,7 +223,7 @@ def _clock(config: Config, snapshots: Sequence[Snapshot], now: datetime) -> Diag
                 latest, what = written, "the last line of the ledger"
     except PullAgentError as error:
         return of_error("clock", error)
-    if now < latest - timedelta(seconds=5):
+    if now + _CLOCK_SLACK < latest:
         detail = f"it is {rfc3339(now)} here, but {what} is of {rfc3339(latest)}"
         return bad("clock", detail, "which is wrong? Set the clock (timedatectl) before anything runs")
     if ask("timedatectl", "show", "-p", "NTPSynchronized", "--value") == "no":
