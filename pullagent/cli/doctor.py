@@ -14,7 +14,7 @@ from pullagent.diagnosis import Diagnosis
 from pullagent.errors import ConfigError, UsageError
 
 _WORDS = {"ok": ("OK", "green"), "warn": ("WARN", "bold yellow"), "failed": ("FAILED", "bold red")}
-_RESULT, _NAME = 8, 24
+_RESULT, _NAME = 8, 25
 
 
 def register(app: typer.Typer) -> None:
@@ -52,27 +52,28 @@ def _looked_at(context: typer.Context, host: str | None) -> Iterator[Diagnosis]:
 
 
 def _shown(found: Iterable[Diagnosis]) -> Iterator[Diagnosis]:
-    """Each as it comes, below the name of its machine."""
-    place: str | None = ""
+    """Each as it comes: on a terminal below the name of its machine, else with that name in its line."""
+    place: str | None = None
     for one in found:
-        if one.host != place:
-            place = one.host
-            ui.out.print(Text(ui.clean(place or "this machine"), style="bold"))
-        _show(one)
+        here = one.host or "this machine"
+        if ui.out.is_terminal and here != place:
+            ui.out.print(Text(ui.clean(here), style="bold"))
+        place = here
+        _show(one, "" if ui.out.is_terminal else f"{here}  ")
         yield one
 
 
-def _show(one: Diagnosis) -> None:
+def _show(one: Diagnosis, place: str) -> None:
     word, style = _WORDS[one.result]
-    name = f"{one.name:{_NAME}}" if len(one.name) < _NAME else f"{one.name}  "
+    name = f"{one.name}  ".ljust(_NAME)
     first, *others = _lines(one.detail, len(name))
     body = "dim" if one.result == "ok" else ""
-    ui.out.print(Text.assemble((f"  {word:{_RESULT}}", style), (ui.clean(name), body), (first, body)))
+    ui.out.print(Text.assemble((f"{word:{_RESULT}}", style), (ui.clean(place + name), body), (first, body)))
     for line in others:
-        ui.out.print(Text(" " * (2 + _RESULT + _NAME) + line, style=body))
+        ui.out.print(Text(" " * (_RESULT + _NAME) + line, style=body))
     # what is to be copied is never broken
     for line in one.hint.splitlines():
-        ui.out.print(Text.assemble((" " * (2 + _RESULT) + "hint: ", "bold cyan"), ui.clean(line)))
+        ui.out.print(Text.assemble((" " * _RESULT + "hint: ", "bold cyan"), ui.clean(line)))
 
 
 def _lines(detail: str, taken: int) -> list[str]:
@@ -80,7 +81,7 @@ def _lines(detail: str, taken: int) -> list[str]:
     lines = [ui.clean(line) for line in detail.splitlines()] or [""]
     if not ui.out.is_terminal:
         return ["; ".join(lines)]
-    width = max(20, ui.out.width - 2 - _RESULT - max(taken, _NAME))
+    width = max(20, ui.out.width - _RESULT - max(taken, _NAME))
     return [
         part
         for line in lines
