@@ -222,6 +222,20 @@ class Store:
                 self._put(damage.dump(), mark, 0o400)
             sync_directory(snapshot.path)
 
+    def newest(self, name: SourceName) -> Iterator[Snapshot]:
+        """One source's snapshots, newest first, each read when it is asked for."""
+        directory = self.root / name.host / name.source
+        with storing(directory):
+            for identifier in self.ids(name):
+                snapshot = _read_snapshot(SnapshotRef(name, identifier), directory / identifier)
+                if snapshot is not None:
+                    yield snapshot
+
+    def ids(self, name: SourceName) -> list[str]:
+        """The ids of one source's snapshots, newest first, by their directories alone."""
+        with storing(self.root):
+            return sorted(filter(is_snapshot_id, directories(self.root / name.host / name.source)), reverse=True)
+
     def resolve(self, query: RefQuery) -> Snapshot:
         """The one snapshot that a reference means; `latest` is the newest that is not damaged. NoSuchSnapshot."""
         with storing(self.root):
@@ -254,10 +268,7 @@ class Store:
         ]
 
     def _of(self, name: SourceName) -> list[Snapshot]:
-        directory = self.root / name.host / name.source
-        identifiers = sorted(filter(is_snapshot_id, directories(directory)), reverse=True)
-        found = (_read_snapshot(SnapshotRef(name, i), directory / i) for i in identifiers)
-        return [snapshot for snapshot in found if snapshot is not None]
+        return list(self.newest(name))
 
 
 def _is_still(path: Path, descriptor: int) -> bool:

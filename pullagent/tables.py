@@ -79,10 +79,11 @@ class RetentionTable:
 
 @dataclass(frozen=True)
 class ObjectivesTable:
-    """[objectives]: how old the newest backup may get, and how long a restore may take."""
+    """[objectives]: how old the newest backup may get before it is late, and how long a restore may take."""
 
     __pydantic_config__ = STRICT
     rpo_hours: Positive = 24
+    grace_minutes: Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False, strict=True)] = 60
     rto_minutes: Positive = 60
 
 

@@ -17,14 +17,17 @@ LAYERS = """
     the program          __main__
     command line         cli.app
     its verbs            cli.config cli.doctor cli.fetch cli.gate cli.list cli.restore cli.run cli.show cli.trust
-    further verbs        cli.history cli.key cli.verify
-    its progress         cli.progress
+    further verbs        cli.history cli.key cli.status cli.verify
+    its progress         cli.progress cli.nagios
     its screen           cli.ui cli
     its service manager  cli.service
     a whole run          run
-    use cases            doctor fetch pull restore trust verify
+    use cases            doctor fetch pull restore status trust verify
     parts of theirs      doctor_local examine gate
     the keys' proof      key_check
+    its numbers          metrics
+    its verdicts         verdicts
+    its facts            chronicle
     opened for them      logins opened
     source kinds         sources
     each kind            sources.influxdb sources.mysql
@@ -52,6 +55,7 @@ LAYERS = """
     other programs       programs
     the values           model
     a doctor's finding   diagnosis
+    their words          words
     the errors           errors
     the version          pullagent
 """
@@ -84,6 +88,10 @@ PURE = (
     "plausibility",
     "retention",
     "gate",
+    "verdicts",
+    "chronicle",
+    "metrics",
+    "words",
     "checks.dump",
     "sources.mysql_accounts",
     "sources.mysql_commands",

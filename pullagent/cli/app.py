@@ -11,7 +11,7 @@ from typer.main import get_command
 
 from pullagent import __version__
 from pullagent.cli import config as config_verbs
-from pullagent.cli import doctor, fetch, gate, history, key, restore, run, show, trust, ui, verify
+from pullagent.cli import doctor, fetch, gate, history, key, nagios, restore, run, show, status, trust, ui, verify
 from pullagent.cli import list as list_verb
 from pullagent.cli.service import Priority
 from pullagent.errors import Interrupted, PullAgentError, UsageError
@@ -49,7 +49,7 @@ def _options(
         raise typer.Exit(2)
 
 
-for verb in (run, list_verb, show, fetch, verify, restore, history, trust, gate, doctor):
+for verb in (run, list_verb, show, status, fetch, verify, restore, history, trust, gate, doctor):
     verb.register(app)
 app.add_typer(config_verbs.app, name="config")
 app.add_typer(key.app, name="key")
@@ -83,7 +83,8 @@ def _run(arguments: list[str]) -> int:
     except _CommandLineError as error:
         name = error.ctx.command_path if error.ctx else "pullagent"
         ui.fail(UsageError(error.format_message() or "what should it do?", f"{name} --help"))
-        return 2
+        # 2 would tell a monitoring system of a verdict
+        return nagios.UNKNOWN if error.ctx and error.ctx.info_name == "status" else 2
     except OSError as error:
         return _output_lost(error, 1)
     except Exception as error:

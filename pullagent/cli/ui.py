@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,6 +28,7 @@ from pullagent.model import RefQuery, Snapshot, SourceName
 from pullagent.seal import IDENTITY_LIMIT, Identity
 from pullagent.sources import KINDS
 from pullagent.store import Store
+from pullagent.words import span as span
 
 CONFIG_PLACES = (Path("/etc/pullagent/hosts.toml"), Path("hosts.toml"))
 # what a terminal would obey, or show in another order than it stands
@@ -132,11 +132,11 @@ def _cell(text: str) -> str:
 
 
 def _style(cell: str) -> str:
-    if cell.startswith("good") or cell in ("stored", "yes"):
+    if cell.startswith("good") or cell in ("stored", "yes", "OK"):
         return "green"
-    if cell.startswith(("damaged", "failed", "NO")):
+    if cell.startswith(("damaged", "failed", "NO")) or cell in ("LATE", "NEVER", "DAMAGED"):
         return "bold red"
-    return "yellow" if cell.startswith("shrunk") else ""
+    return "yellow" if cell.startswith("shrunk") or cell in ("FAILED", "SHRUNK") else ""
 
 
 def size(count: int | None) -> str:
@@ -166,15 +166,6 @@ def duration(seconds: float | None) -> str:
         minutes = whole % 3600 // 60
         return f"{whole // 3600} h {minutes} min" if minutes else f"{whole // 3600} h"
     return f"{whole // 3600} h" if whole < 48 * 3600 else f"{whole // 86400} d"
-
-
-def span(delta: timedelta) -> str:
-    """How long ago, or until, in one unit."""
-    seconds = delta.total_seconds()
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{int(seconds // length)} {unit}"
-    return f"{max(0, int(seconds))} s"
 
 
 def load_config(path: Path | None) -> Config:

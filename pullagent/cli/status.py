@@ -1,0 +1,150 @@
+"""`pullagent status`: whether every source keeps its objective. Its exit codes are those of Nagios, in every mode."""
+
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pullagent import status as statuses
+from pullagent.chronicle import Event
+from pullagent.cli import nagios, ui
+from pullagent.errors import PullAgentError, UsageError
+from pullagent.model import rfc3339
+from pullagent.status import StatusReport
+from pullagent.verdicts import Standing
+
+_WIDE = 110
+_BARS = "▁▂▃▄▅▆▇"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(status)
+
+
+def status(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_nagios: Annotated[bool, typer.Option("--nagios", help="Print one line with performance data.")] = False,
+    prometheus: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a textfile for node_exporter instead.")
+    ] = None,
+) -> None:
+    """Say whether each source keeps its objective; exit 0 OK, 1 warning, 2 critical, 3 unknown."""
+    with _unknown(as_nagios):
+        if as_json + as_nagios + (prometheus is not None) > 1:
+            raise UsageError("--json, --nagios and --prometheus exclude each other", "call it once for each")
+        report = statuses.read(ui.config_of(context), datetime.now(UTC))
+        if prometheus is not None:
+            statuses.write_metrics(report, prometheus)
+        elif as_json:
+            ui.print_json(verdict=report.verdict, sources=[_as_json(s, report) for s in report.standings])
+        elif as_nagios:
+            ui.say(nagios.line(report))
+        else:
+            _render(report)
+    raise typer.Exit(nagios.exit_code(report.verdict))
+
+
+@contextmanager
+def _unknown(as_nagios: bool) -> Iterator[None]:
+    """Where no verdict can be had, the exit code must not read as one."""
+    try:
+        yield
+    except PullAgentError as error:
+        if as_nagios:
+            ui.say(nagios.unknown(error.message))
+        error.exit_code = nagios.UNKNOWN
+        raise
+    except OSError:
+        raise
+    except Exception as error:
+        if as_nagios:
+            ui.say(nagios.unknown("internal error"))
+        ui.fail(PullAgentError(f"internal error: {error!r}", "this is a defect: report it, with what stands below"))
+        traceback.print_exc()
+        raise typer.Exit(nagios.UNKNOWN) from error
+
+
+def _render(report: StatusReport) -> None:
+    terminal, objectives = ui.out.is_terminal, report.objectives
+    columns = [
+        "Source",
+        "Last good",
+        f"RPO {objectives.rpo_hours:g} h",
+        "Size",
+        "Verified",
+        "Key proved",
+        f"Drill (RTO {objectives.rto_minutes:g} min)",
+    ]
+    rows = [_row(s, report.now, trend=terminal) for s in report.standings]
+    if terminal and ui.out.width < _WIDE:
+        # what was proved and when can wait for a wider window; what is wrong with the backups cannot
+        columns, rows = columns[:4], [row[:4] for row in rows]
+    ui.table(columns, rows)
+    for standing in report.standings:
+        if standing.verdict != "OK" or ";" in standing.brief:
+            ui.say(f"{standing.name}: {standing.verdict}: {standing.reason}")
+    if report.next_run is not None:
+        ui.say(f"next run: {report.next_run:%Y-%m-%d %H:%M} UTC, in {ui.span(report.next_run - report.now)}")
+
+
+def _row(standing: Standing, now: datetime, *, trend: bool) -> list[str]:
+    facts, good = standing.facts, standing.last_good
+    drill = _ago(facts.drilled, now)
+    if facts.drilled is not None:
+        drill += f": {ui.duration(facts.drilled.took_s)}"
+    bars = f"{_trend(standing.trend)} " if trend and standing.trend else ""
+    return [
+        str(standing.name),
+        "never" if standing.age is None else f"{ui.span(standing.age)} ago",
+        standing.verdict,
+        bars + (ui.size(good.plain_bytes) if good else ""),
+        _ago(facts.verified, now),
+        _ago(facts.key_checked, now),
+        drill,
+    ]
+
+
+def _ago(event: Event | None, now: datetime) -> str:
+    return "never" if event is None else f"{ui.span(now - event.time)} ago"
+
+
+def _trend(sizes: Sequence[int]) -> str:
+    """One bar for each size. Differences under a tenth stay small: noise must not look like growth."""
+    low, high = min(sizes), max(sizes)
+    reach = max(high - low, high / 10, 1)
+    base = (low + high - reach) / 2
+    return "".join(_BARS[min(len(_BARS) - 1, int((size - base) / reach * len(_BARS)))] for size in sizes)
+
+
+def _as_json(standing: Standing, report: StatusReport) -> dict[str, Any]:
+    facts, objectives = standing.facts, report.objectives
+    return {
+        "host": standing.name.host,
+        "source": standing.name.source,
+        "verdict": standing.verdict,
+        "reason": standing.reason,
+        "last_good": rfc3339(standing.last_good.taken) if standing.last_good else None,
+        "age_s": _seconds(standing.age),
+        "rpo_s": objectives.rpo_hours * 3600,
+        "sizes_bytes": list(standing.trend),
+        "next_run": rfc3339(report.next_run) if report.next_run else None,
+        "verified": _time(facts.verified),
+        "key_checked": _time(facts.key_checked),
+        "drilled": _time(facts.drilled),
+        "drill_s": facts.drilled.took_s if facts.drilled else None,
+        "rto_s": objectives.rto_minutes * 60,
+    }
+
+
+def _seconds(age: timedelta | None) -> float | None:
+    return None if age is None else round(age.total_seconds(), 3)
+
+
+def _time(event: Event | None) -> str | None:
+    return rfc3339(event.time) if event else None
