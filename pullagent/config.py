@@ -47,6 +47,7 @@ class Config:
     path: Path
     text: bytes
     store: Path
+    min_free_percent: float
     encryption: EncryptionTable
     compression: CompressionTable
     retention: RetentionTable
@@ -114,6 +115,7 @@ def load(path: Path, kinds: Mapping[str, type]) -> Config:
         path=path,
         text=text,
         store=base / tables["store"].path,
+        min_free_percent=tables["store"].min_free_percent,
         encryption=encryption,
         compression=tables["compression"],
         retention=tables["retention"],

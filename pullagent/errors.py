@@ -25,6 +25,8 @@ Only `pullagent.cli` turns them into text and exit codes.
 import errno
 from pathlib import Path
 
+_LONGEST = 8000
+
 
 class PullAgentError(Exception):
     """Something the operator must know of.
@@ -36,10 +38,15 @@ class PullAgentError(Exception):
 
     def __init__(self, message: str, hint: str = "", *, exit_code: int | None = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = _clipped(message)
+        self.hint = _clipped(hint)
         if exit_code is not None:
             self.exit_code = exit_code
+
+
+def _clipped(text: str) -> str:
+    """For a screen, a journal and a ledger, whatever a host put into it."""
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 class UsageError(PullAgentError):

@@ -29,10 +29,13 @@ from pullagent.model import (
     rfc3339,
     snapshot_id,
 )
-from pullagent.plausibility import shrunk_from
+from pullagent.plausibility import must_stay_free, shrunk_from
 from pullagent.sources.base import Remote, Source
 from pullagent.store import Staging, Store
 
+# how much of a stream passes between two looks at the space that is left
+_LOOK_BYTES = 16 << 20
+_VERSION_CHARS = 200
 Connect = Callable[[configs.Host], AbstractContextManager[Remote]]
 
 
@@ -169,20 +172,42 @@ class Puller:
         level = self._config.compression.level
         return seal.seal(
             artifact.name,
-            self._checked(str(name), artifact),
+            self._checked(name, staging, artifact),
             path,
             recipients=self._recipients,
             level=level,
             stop=self._stop,
         )
 
-    def _checked(self, job: str, artifact: Artifact) -> Iterator[bytes]:
+    def _checked(self, name: SourceName, staging: Staging, artifact: Artifact) -> Iterator[bytes]:
+        since_look = 0
         for chunk in artifact.stream:
             self._stop.check()
             artifact.check.feed(chunk)
-            self._observer.advanced(job, len(chunk))
+            self._observer.advanced(str(name), len(chunk))
+            since_look += len(chunk)
+            if since_look >= _LOOK_BYTES:
+                since_look = 0
+                self._check_space(name, staging)
             yield chunk
         artifact.check.finish()
+
+    def _check_space(self, name: SourceName, staging: Staging) -> None:
+        """StoreError when the stream leaves the store too little room: other sources must not fail with it."""
+        capacity, free = self._store.space()
+        percent = self._config.min_free_percent
+        if free >= must_stay_free(capacity, percent, 1, 0):
+            return
+        earlier = self._store.snapshots(name.host, name.source)
+        largest = max((s.stored_bytes or 0 for s in earlier), default=0)
+        written = staging.written_bytes
+        if free < must_stay_free(capacity, percent, written, largest):
+            times = f", more than twice the largest so far ({largest >> 20} MiB)" if written > 2 * largest else ""
+            raise StoreError(
+                f"given up after {written >> 20} MiB{times}: only {free >> 20} MiB are free in {self._config.store}",
+                f"is it as large as it should be? If so, free space there (df -h {self._config.store}), "
+                "or lower [store] min_free_percent",
+            )
 
     def _shrunk_from(self, name: SourceName, sealed: list[Sealed]) -> int | None:
         good = [s for s in self._store.snapshots(name.host, name.source) if s.state == "good"]
@@ -206,8 +231,8 @@ class Puller:
             taken=staging.start,
             finished=max(self._clock(), staging.start),
             agent_version=__version__,
-            tools=findings.tools | {"age": seal.age_version()},
-            server=Server(kind=findings.server_kind, version=findings.server_version),
+            tools={k: v[:_VERSION_CHARS] for k, v in findings.tools.items()} | {"age": seal.age_version()},
+            server=Server(kind=findings.server_kind, version=(findings.server_version or "")[:_VERSION_CHARS] or None),
             recipients=self._recipients,
             warnings=tuple(findings.warnings),
             artifacts=tuple(ArtifactEntry.of(s) for s in sealed),

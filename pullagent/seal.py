@@ -32,6 +32,7 @@ _STOP_TICK_S = 0.5
 _JOB = 4 << 20
 _HEADER_LIMIT = 1 << 20
 IDENTITY_LIMIT = 1 << 20
+_ANOTHER = "take another snapshot: pullagent list"
 _AGE_CHUNK, _AGE_TAG, _AGE_NONCE = 1 << 16, 16, 16
 
 
@@ -135,15 +136,15 @@ def unseal(path: Path, entry: ArtifactEntry, identity: Identity) -> Generator[by
             while chunk := reader.read(CHUNK):
                 digest.update(chunk)
                 count += len(chunk)
+                if count > entry.plain_bytes:
+                    raise DamageError(f"{path}: its content is longer than its manifest says", _ANOTHER)
                 yield chunk
         except zstandard.ZstdError as error:
             age.expect_success(lambda: None)
-            raise DamageError(
-                f"{path}: not a sound zstd stream: {error}", "take another snapshot: pullagent list"
-            ) from error
+            raise DamageError(f"{path}: not a sound zstd stream: {error}", _ANOTHER) from error
         age.expect_success(lambda: None)
     if (count, digest.hexdigest()) != (entry.plain_bytes, entry.plain_sha256):
-        raise DamageError(f"{path}: its content is not what its manifest says", "take another snapshot: pullagent list")
+        raise DamageError(f"{path}: its content is not what its manifest says", _ANOTHER)
 
 
 def hash_file(path: Path, advanced: Callable[[int], None] = lambda _: None) -> tuple[int, str]:
@@ -168,7 +169,7 @@ def check_stored(path: Path, entry: ArtifactEntry, advanced: Callable[[int], Non
     try:
         count, digest = hash_file(path, advanced)
     except OSError as error:
-        raise DamageError(f"{path}: {error.strerror}", "take another snapshot: pullagent list") from error
+        raise DamageError(f"{path}: {error.strerror}", _ANOTHER) from error
     if (count, digest) != (entry.stored_bytes, entry.stored_sha256):
         raise DamageError(
             f"{path}: differs from what was stored: {count} bytes, SHA-256 {digest[:16]}…; "

@@ -56,6 +56,12 @@ class Staging:
         """Where the stored file called `file` is to be written."""
         return self.directory / file
 
+    @property
+    def written_bytes(self) -> int:
+        """Size of all that has been written so far."""
+        with storing(self.directory):
+            return sum(entry.stat().st_size for entry in os.scandir(self.directory))
+
     def publish(self, manifest: Manifest, recovery: str) -> Path:
         """Describe and publish it; everything is on disk before the name appears. StoreError otherwise.
 
@@ -102,6 +108,12 @@ class Store:
                 )
             for name in (STAGING, TRASH, LOCKS):
                 (self.root / name).mkdir(mode=0o700, exist_ok=True)
+
+    def space(self) -> tuple[int, int]:
+        """Capacity of the store's file system and what is free there for us, in bytes."""
+        with storing(self.root):
+            found = os.statvfs(self.root)
+        return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
 
     @property
     def ledger_path(self) -> Path:

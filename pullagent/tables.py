@@ -45,10 +45,11 @@ Flag = Annotated[bool, Field(strict=True)]
 
 @dataclass(frozen=True)
 class StoreTable:
-    """[store]: where snapshots lie."""
+    """[store]: where snapshots lie, and how much of that file system a pull must leave free."""
 
     __pydantic_config__ = STRICT
     path: PathText
+    min_free_percent: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False, strict=True)] = 2
 
 
 @dataclass(frozen=True)

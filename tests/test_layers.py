@@ -38,6 +38,7 @@ LAYERS = """
     their accounts       sources.mysql_accounts
     the kinds' seam      sources.base
     content checks       checks.dump checks.tar checks
+    what they share      checks.answers
     production host      host
     its parts            host.command host.keys
     its connection       host.connection
@@ -93,6 +94,7 @@ PURE = (
     "metrics",
     "words",
     "checks.dump",
+    "checks.answers",
     "sources.mysql_accounts",
     "sources.mysql_commands",
     "sources.mysql_inventory",

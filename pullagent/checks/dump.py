@@ -14,6 +14,10 @@ from pullagent.errors import ContentError
 _HEAD_BYTES = 400
 _LINE_BYTES = 4096
 _TAIL_BYTES = 400
+# how many objects one source may hold: each takes memory
+OBJECTS = 50_000
+# 64 characters of up to three bytes, each of which might be a doubled backquote
+_NAME_BYTES = 64 * 3 * 2
 _HEAD = re.compile(rb"(?:/\*M?!999999\\- [^\n]*\n)?-- (?:MySQL|MariaDB) dump ")
 _SANDBOX = re.compile(rb"/\*M?!999999\\- [^\n]*\n")
 _MARKER = re.compile(rb"\n-- Dump completed[^\n]*\n\Z")
@@ -113,7 +117,7 @@ class DumpCheck:
         else:
             for kind, pattern in _OUTSIDE.items():
                 if found := pattern.match(line):
-                    self.found.add(DumpObject(kind, self._database, _plain(found[1])))
+                    self._add(kind, _plain(found[1]))
 
     def _count_heads(self, line: bytes) -> None:
         """A dump has one head; another within it, in whatever state, is that of a second dump."""
@@ -130,7 +134,17 @@ class DumpCheck:
             quoted, ansi, bare = match[5], match[6], match[7]
             name = _plain(quoted) if quoted else (ansi.replace(b'""', b'"') if ansi else bare).decode(errors="replace")
             kind = match[1].decode().lower()
-            self.found.add(DumpObject(kind, self._database, name))
+            self._add(kind, name)
+
+    def _add(self, kind: str, name: str) -> None:
+        if len(name) > _NAME_BYTES:
+            raise ContentError(f"the dump names a {kind} of {len(name)} characters")
+        self.found.add(DumpObject(kind, self._database, name))
+        # a table stands for two: itself and its rows
+        if len(self.found) > 2 * OBJECTS:
+            raise ContentError(
+                f"the dump holds more than {OBJECTS} objects", "divide `databases` among several sources"
+            )
 
 
 def without_sandbox(chunks: Iterator[bytes]) -> Iterator[bytes]:

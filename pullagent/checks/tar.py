@@ -3,13 +3,13 @@
 Format: POSIX.1-2017 pax, section "ustar Interchange Format", and the GNU extensions for long names and large sizes.
 """
 
-import json
 import re
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
+from pullagent.checks.answers import read_json
 from pullagent.errors import ContentError
 
 _BLOCK = 512
@@ -19,8 +19,10 @@ _ZERO = bytes(_BLOCK)
 _META_LIMIT = 64 << 10
 # members that say something about the next one: GNU's long name and link, pax's records for one and for all
 _META = (b"L", b"K", b"x", b"g")
-_KEPT_LIMIT = 16 << 20
-_MEMBER_LIMIT = 100_000
+_NAME_LIMIT = 4096
+_KEPT_LIMIT = 2 << 20
+_MEMBER_LIMIT = 20_000
+_FILE_NAME_LIMIT = 255
 
 
 class TarReader:
@@ -110,6 +112,8 @@ class TarReader:
                 raise ContentError(f"a name in the archive is {size} bytes long")
             self._sink = _Collector({b"L": self._long_name_read, b"x": self._pax_read}.get(kind, lambda _: None))
             return
+        if len(name) > _NAME_LIMIT or name.startswith("/") or ".." in name.split("/"):
+            raise ContentError(f"the archive holds {name[:100]!r}, which would be unpacked outside its directory")
         self.count += 1
         if kind in (b"0", b"\0", b"7"):
             self._sink = self._member(name, size)
@@ -135,13 +139,13 @@ class _Collector:
     """Gathers what did not fit a header."""
 
     def __init__(self, done: Callable[[bytes], None]) -> None:
-        self._done, self._data = done, b""
+        self._done, self._data = done, bytearray()
 
     def __call__(self, part: bytes) -> None:
         if part:
             self._data += part
         else:
-            self._done(self._data)
+            self._done(bytes(self._data))
 
 
 def _pax_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -186,7 +190,7 @@ class InfluxBackupCheck:
     def __init__(self, databases: tuple[str, ...]) -> None:
         self.shards: dict[str, set[int]] = {database: set() for database in databases}
         self._sizes: dict[str, int] = {}
-        self._manifests: dict[str, bytes] = {}
+        self._manifests: dict[str, bytearray] = {}
         self._kept = 0
         self._reader = TarReader(self._member, RECORD, plain_only=self.shards)
 
@@ -205,6 +209,8 @@ class InfluxBackupCheck:
         parts = path.split("/")
         if len(parts) != 2 or parts[0] not in self.shards or parts[1] in ("", ".", "..") or path in self._sizes:
             raise ContentError(f"the backup holds an unexpected member {name[:100]!r}")
+        if len(parts[1]) > _FILE_NAME_LIMIT:
+            raise ContentError(f"the backup holds a member with a name of {len(parts[1])} characters")
         self._sizes[path] = size
         if len(self._sizes) > _MEMBER_LIMIT:
             raise ContentError(f"the backup has more than {_MEMBER_LIMIT} members")
@@ -214,7 +220,7 @@ class InfluxBackupCheck:
             self._kept += size
             if self._kept > _KEPT_LIMIT:
                 raise ContentError(f"the backup's manifests are more than {_KEPT_LIMIT} bytes long")
-            self._manifests[path] = b""
+            self._manifests[path] = bytearray()
             return lambda part: self._keep(path, part)
         return None
 
@@ -229,7 +235,7 @@ class InfluxBackupCheck:
         if len(manifests) != 1:
             raise ContentError(f"the backup of {database} holds {len(manifests)} manifests, not one")
         folder = PurePosixPath(manifests[0]).parent
-        manifest = _json(manifests[0], self._manifests[manifests[0]])
+        manifest = _json(manifests[0], bytes(self._manifests[manifests[0]]))
         meta = manifest["meta"]
         names = [meta.get("fileName")]
         least = meta.get("size")
@@ -289,7 +295,7 @@ _RETRY = "influxd was cut off while it wrote the backup; look into its log, then
 
 def _json(name: str, raw: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(raw)
+        value = read_json(raw.decode())
         if isinstance(value["meta"], dict) and all(
             type(e.get(k)) is t for e in value.get("files") or [] for k, t in _ENTRY.items()
         ):

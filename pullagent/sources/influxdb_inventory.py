@@ -1,11 +1,11 @@
 """What an InfluxDB server holds, as its client answers in JSON, and how two such answers compare. Pure."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pullagent.checks.answers import read_json
 from pullagent.errors import ContentError, SourceError
 from pullagent.sources.base import Restored
 
@@ -105,7 +105,7 @@ def has_points(policies: dict[str, dict[str, dict[str, int]]]) -> bool:
 
 def parse_json(text: str, host: str) -> dict[str, Any]:
     try:
-        answer = json.loads(text)
+        answer = read_json(text)
         errors = [r["error"] for r in answer["results"] if "error" in r]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ContentError(

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from pullagent.checks.dump import DumpObject
+from pullagent.checks.answers import rows as rows_of
+from pullagent.checks.dump import OBJECTS, DumpObject
 from pullagent.errors import ContentError
 from pullagent.sources.mysql_accounts import quote, tokenize, unquote
 
@@ -19,7 +20,7 @@ _KIND_OF_TYPE = {"VIEW": "view", "SYSTEM VIEW": "view", "SEQUENCE": "sequence"}
 _ESCAPE = {"0": "\0", "n": "\n", "t": "\t", "\\": "\\"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Object:
     """A table, view, sequence, procedure, function, trigger or event. `detail` is a table's engine, a view's comment.
 
@@ -116,9 +117,12 @@ def _parse(answer: bytes) -> Inventory:
     others: list[Object] = []
     definers: list[str] = []
     reads: dict[tuple[str, str], None] = {}
-    # not splitlines(): a name may hold what Unicode takes for a line's end
-    for line in filter(None, answer.decode(errors="replace").split("\n")):
-        kind, database, name, detail, rows = (_unescape(column) for column in line.split("\t"))
+    for row in rows_of(answer, 5):
+        kind, database, name, detail, rows = map(_unescape, row)
+        if len(objects) + len(others) + len(definers) + len(reads) > OBJECTS:
+            raise ContentError(
+                f"the server lists more than {OBJECTS} objects", "divide `databases` among several sources"
+            )
         if kind == "database":
             databases.append(database)
         elif kind == "definer":

@@ -8,8 +8,10 @@ import pytest
 from pullagent.errors import HostError
 from pullagent.host import Host, Limits, Login
 from pullagent.model import Address, StopSignal
+from tests.faults.mounts import needs_root, small_disk
 from tests.integration.agent import AGAMA, Agent, Done
 from tests.integration.peaks import Peaks
+from tests.integration.wrappers import wrap_dump
 from tests.lab import hostile
 from tests.lab.hostile import HostileSshd
 from tests.lab.keys import ssh_keypair
@@ -127,3 +129,47 @@ def test_a_server_that_asks_questions(patient: Agent) -> None:
         done = run_within(patient, "run", AGAMA)
     done.failed(1, "was denied")
     assert "your password" not in done.out + done.err
+
+
+STEERING = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eevil\r"
+
+
+def test_words_that_would_steer_a_terminal(agent: Agent) -> None:
+    """What a host says with its errors is shown, and kept, with every control character as its escape."""
+    bytes_of_it = "".join(f"\\x{byte:02x}" for byte in STEERING.encode())
+    wrap_dump(agent, f"printf '{bytes_of_it}\\n' >&2; exit 3")
+    done = agent.call("run", AGAMA)
+    done.failed(1, "owned")
+    kept = (agent.store / "ledger.jsonl").read_text()
+    assert "owned" in kept
+    for text in (done.out, done.err, kept):
+        assert not set(STEERING) & set("\x1b\x07\x9b\u202e\r") & set(text)
+
+
+def test_error_messages_without_end(agent: Agent) -> None:
+    """A megabyte of error messages comes to a screen at most, here and in the ledger."""
+    wrap_dump(agent, "yes 'no such thing' | head -c 1000000 >&2; exit 3")
+    done = agent.call("run", AGAMA)
+    done.failed(1, "no such thing")
+    assert len(done.err) < 10_000
+    assert max(map(len, (agent.store / "ledger.jsonl").read_text().splitlines())) < 10_000
+
+
+@needs_root
+def test_a_dump_that_would_fill_the_disk(lone_agent: Agent) -> None:
+    """A dump without end is given up while there is room yet: the other source of that run is stored."""
+    agent = lone_agent
+    with small_disk(agent.store, 200_000):
+        agent.call("run").succeeded()
+        limited(agent, total_s=60)
+        agent.edit(f'path = "{agent.store}"', f'path = "{agent.store}"\nmin_free_percent = 10')
+        wrap_dump(agent, '{real} "$@" | head -c 9000; exec cat /dev/urandom')
+        try:
+            done = agent.call("run", "--jobs", "2")
+        finally:
+            agent.host.sshd.farm.reset()
+        done.failed(3, "given up after", "min_free_percent")
+        assert "more than twice the largest so far" in done.err
+        assert [entry["ok"] for entry in agent.ledger() if entry["event"] == "pull"][-2:].count(True) == 1
+        assert agent.left_behind(AGAMA) == []
+        agent.call("run").succeeded()

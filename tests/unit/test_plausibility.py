@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pullagent.plausibility import shrunk_from
+from pullagent.plausibility import must_stay_free, shrunk_from
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,18 @@ def test_under_half_of_the_usual_is_shrunk(size: int, earlier: list[int], usual:
 def test_a_snapshot_as_large_as_all_before_is_not_shrunk(size: int, earlier: list[int]) -> None:
     """No alarm when nothing became smaller."""
     assert shrunk_from(max([size, *earlier]), earlier) is None
+
+
+@given(
+    capacity=st.integers(1, 10**15),
+    percent=st.floats(0, 50),
+    written=st.integers(0, 10**15),
+    largest=st.integers(0, 10**15),
+)
+def test_what_is_larger_than_ever_must_leave_twice_as_much(
+    capacity: int, percent: float, written: int, largest: int
+) -> None:
+    """A share of the disk stays free; a stream of over twice its source's largest must leave twice that."""
+    share = must_stay_free(capacity, percent, 0, largest)
+    assert 0 <= share <= capacity / 2
+    assert must_stay_free(capacity, percent, written, largest) == share * (2 if written > 2 * largest else 1)
