@@ -20,8 +20,9 @@ class Sshd:
     """One server below `directory`; its sessions have an empty HOME and the PATH of `farm`.
 
     `path`: directories ahead of the usual ones; `env`: further variables of every session; `without`: name
-    patterns of system programs that sessions do not find; `more_host_keys`: beside its own. The port stays
-    the same over stop, start and `rekey`.
+    patterns of system programs that sessions do not find; `more_host_keys`: beside its own; `settings`: lines of
+    sshd_config that win over the lab's; `within`: a command line that runs the server's. The port stays the same over
+    stop, start and `rekey`.
     """
 
     def __init__(
@@ -33,6 +34,8 @@ class Sshd:
         without: Sequence[str] = (),
         port: int | None = None,
         more_host_keys: Sequence[Path] = (),
+        settings: str = "",
+        within: Sequence[str] = (),
     ) -> None:
         self._directory = directory
         self.port = port or free_port()
@@ -43,7 +46,7 @@ class Sshd:
         self.log = directory / "sshd.log"
         self.authorized_keys = directory / "authorized_keys"
         self.authorized_keys.write_text(authorized_key.read_text())
-        self._env = dict(env or {})
+        self._env, self._settings, self._within = dict(env or {}), settings, tuple(within)
         self._more_host_keys = more_host_keys
         self._host_key = ssh_keypair(directory / "host_ed25519")
         self._process = Process()
@@ -74,7 +77,7 @@ class Sshd:
             # From OpenSSH 9.8 a few refused logins would lock all of loopback out for a while.
             config.write_text(optional + self._config())
         wait_free(self.port)
-        self._process.start([DAEMON, "-D", "-e", "-f", config], self.log, plain_environment(self.home))
+        self._process.start([*self._within, DAEMON, "-D", "-e", "-f", config], self.log, plain_environment(self.home))
         self._process.wait_ready(self._greets, 10, f"sshd on port {self.port}")
 
     def stop(self) -> None:
@@ -131,7 +134,7 @@ class Sshd:
         variables = " ".join(f'"{name}={value}"' for name, value in session.items())
         more = "".join(f"HostKey {key}\n" for key in self._more_host_keys)
         return (
-            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self._host_key}\n{more}"
+            f"{self._settings}Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self._host_key}\n{more}"
             f"PidFile {self._directory / 'sshd.pid'}\nAuthorizedKeysFile {self.authorized_keys}\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPubkeyAuthentication yes\n"
             "PermitRootLogin prohibit-password\nUsePAM no\nStrictModes no\nPermitUserRC no\nUseDNS no\n"
