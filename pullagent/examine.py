@@ -71,7 +71,9 @@ def examine(snapshot: Snapshot, advanced: Callable[[int], None] = lambda _: None
     manifest = snapshot.manifest
     sums = _sums(snapshot, look)
     artifacts = {a.file: a for a in manifest.artifacts} if manifest else {}
-    digests = _hash_all(snapshot, look, [*artifacts, *(n for n in (sums or {}) if n not in artifacts)], advanced)
+    # where the manifest cannot be read, the sums at least say what to look for
+    names = [*artifacts] if manifest else [*(sums or {})]
+    digests = _hash_all(snapshot, look, names, advanced)
     _judge_manifest(snapshot, look)
     for entry in artifacts.values():
         _compare_artifact(look, entry, digests)

@@ -111,7 +111,8 @@ def looked_at(entries: Iterable[Mapping[str, Any]], *, sound: bool) -> dict[str,
         if entry.get("event") != "verify" or not isinstance(detail, dict):
             continue
         for key in ("ids",) if sound else ("ids", "damaged"):
-            for identifier in detail.get(key) or []:
+            identifiers = detail.get(key)
+            for identifier in identifiers if isinstance(identifiers, list) else []:
                 found[f"{entry.get('host')}/{entry.get('source')}@{identifier}"] = str(entry.get("time"))
     return found
 

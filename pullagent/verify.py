@@ -234,7 +234,8 @@ class Verifier:
                 "verify", ok=code == 0, exit_code=code, took_s=took_s, host=name.host, source=name.source, detail=detail
             )
         except StoreError as error:
-            self._report.warnings.append(f"not written to the ledger: {error.message}")
+            warning = f"not written to the ledger: {error.message}"
+            self._report.warnings += [] if warning in self._report.warnings else [warning]
 
 
 class _Counted(Observer):
@@ -254,7 +255,7 @@ def _check_identity(snapshots: Sequence[Snapshot], identity: Identity) -> None:
     for _, group in groupby((s for s in snapshots if s.manifest), key=lambda s: s.ref.name):
         newest = next(group)
         try:
-            OpenedSnapshot(replace(newest, state="good"), identity).check_identity()
+            OpenedSnapshot(replace(newest, state="good"), identity).check_identity(1)
             return
         except WrongIdentity as error:
             refused = error
