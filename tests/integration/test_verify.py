@@ -1,5 +1,6 @@
 """`verify` and `history` on the store of a real run, by the real command line."""
 
+import os
 import random
 import shutil
 import subprocess

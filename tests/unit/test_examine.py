@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pullagent import examine as examining
+from pullagent import seal
 from pullagent.examine import Look, examine
 from pullagent.store import Store
 from tests.unit.storing import START, put, replace
@@ -121,7 +121,7 @@ def test_a_disk_that_cannot_be_read_stops_nothing(
     store: Store, path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An input/output error of one file is told, and the rest is still looked at."""
-    real = examining.seal.hash_file
+    real = seal.hash_file
     other = DUMP if name != DUMP else "inventory.json.zst.age"
     replace(path / other, b"changed")
 
@@ -130,7 +130,7 @@ def test_a_disk_that_cannot_be_read_stops_nothing(
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return real(file, *more)
 
-    monkeypatch.setattr(examining.seal, "hash_file", failing)
+    monkeypatch.setattr(seal, "hash_file", failing)
     problems = {p.file: (p.problem, p.detail) for p in look(store).problems}
     assert problems[name] == ("unreadable", "Input/output error")
     assert problems[other][0] == "changed"
