@@ -4,7 +4,9 @@ BIN := .venv/bin
 COMPILE := pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --allow-unsafe \
 	--strip-extras --no-header --no-annotate
 
-.PHONY: help packages venv demo test faults quick lint lab lock clean
+INSTALL := PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" PYTHON="$(if $(filter file,$(origin PYTHON)),,$(PYTHON))" sh tools/install
+
+.PHONY: help packages venv demo test faults quick lint lab lock clean install uninstall
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -14,6 +16,12 @@ packages: ## install the Debian packages that are missing (needs root only then)
 	@PYTHON="$(PYTHON)" sh tools/install-packages
 
 venv: .venv/.project ## build .venv, again whenever the pinned requirements change
+
+install: ## put program, units, manual and completions in place (root); PREFIX, DESTDIR, PYTHON
+	@$(INSTALL)
+
+uninstall: ## take them away again; the store and /etc/pullagent stay
+	@$(INSTALL) --remove
 
 demo: packages venv ## show a whole backup and restore against real servers
 	$(BIN)/python -m tests.demo
@@ -32,13 +40,16 @@ lint: venv ## ruff and mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-lab: venv ## build the real MySQL server the tests use (kept between runs)
+lab: venv ## build the real MySQL server and the Debian the tests use (kept between runs)
 	$(BIN)/python -m tests.lab.mysql
+	$(BIN)/python -m tests.lab.debian
 
 lock: ## renew the pinned requirements (needs pip-compile, of pip-tools)
 	$(COMPILE) --upgrade --output-file requirements.txt pyproject.toml
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' | \
 	    $(COMPILE) --upgrade --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml -
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
+	    $(COMPILE) --constraint requirements-dev.txt --output-file requirements-build.txt -
 
 clean: ## remove everything that was built here
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov

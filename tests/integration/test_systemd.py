@@ -1,0 +1,213 @@
+"""A backup server as an operator sets one up: Debian booted by systemd, `make install`, the timer, the journal."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.agent import open_sealed
+from tests.integration.wrappers import DUMPS, programs
+from tests.lab.container import Container
+from tests.lab.debian import backup_server, why_not
+from tests.lab.keys import age_identity
+from tests.lab.processes import wait_until
+from tests.lab.production import ProductionHost
+
+REASON = why_not()
+pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+
+UNITS = ("pullagent.service", "pullagent.timer", "pullagent-verify.service", "pullagent-verify.timer")
+OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
+ERROR, WARNING, NOTICE, INFO = "3", "4", "5", "6"
+# Half of what it says at once, the rest after two seconds, in which the status can be seen.
+SLOW = (
+    '#!/bin/bash\nset -o pipefail\n{real} "$@" | {{ head -c 20000; [[ "$*" != *--databases* ]] || sleep 2.5; cat; }}\n'
+)
+
+
+class Server:
+    """The booted backup server, and what an operator sees of it."""
+
+    def __init__(self, container: Container, host: ProductionHost, identity: Path) -> None:
+        self.container, self.host, self.identity = container, host, identity
+        self.run, self.call = container.run, container.call
+        self.recipient = age_identity(identity)
+
+    def path(self, inside: str) -> Path:
+        """A file of the server, from outside."""
+        return self.container.root / inside.lstrip("/")
+
+    def write(self, inside: str, text: str, mode: int = 0o644) -> None:
+        """Write a file there as root."""
+        path = self.path(inside)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+
+    def install(self) -> str:
+        """`make install`, with the packages that lie at hand."""
+        return self.run("make", "-C", "/usr/src/pullagent", "install", env=OFFLINE, seconds=200)
+
+    def configure(self) -> None:
+        """What docs/setup.md has the operator write: keys, hosts.toml, and the pinned host key."""
+        key, pins = Path("/etc/pullagent/id_ed25519"), Path("/etc/pullagent/known_hosts")
+        self.write(str(key), self.host.identity.read_text(), 0o600)
+        toml = self.host.hosts_toml(Path("/srv/pullagent"), self.recipient, key, pins)
+        self.write("/etc/pullagent/hosts.toml", toml, 0o640)
+        self.write(str(pins), self.host.sshd.known_hosts_line() + "\n")
+
+    def show(self, unit: str, name: str) -> str:
+        """A property of a unit."""
+        return self.run("systemctl", "show", "--property", name, "--value", unit).strip()
+
+    def journal(self, unit: str, since: str) -> list[tuple[str, str]]:
+        """Priority and text of each line that a unit's own processes wrote."""
+        self.run("journalctl", "--sync")
+        found = self.run("journalctl", f"_SYSTEMD_UNIT={unit}", f"--since=@{since}", "--output=json")
+        lines: list[dict[str, Any]] = [json.loads(line) for line in found.splitlines()]
+        return [(line["PRIORITY"], line["MESSAGE"]) for line in lines]
+
+    def ended(self, unit: str, seconds: float = 60) -> list[str]:
+        """Wait until a unit has started and ended; every status that it showed meanwhile."""
+        seen: list[str] = []
+
+        def over() -> bool:
+            status, state = self.show(unit, "StatusText"), self.show(unit, "ActiveState")
+            if status and status not in seen:
+                seen.append(status)
+            return state in ("inactive", "failed") and self.show(unit, "ExecMainExitTimestampMonotonic") != "0"
+
+        wait_until(over, seconds, f"{unit} has ended")
+        return seen
+
+    def snapshots(self) -> list[Path]:
+        """Every published snapshot, from outside."""
+        store = self.path("/srv/pullagent")
+        return [p for p in store.glob("*/*/*") if not p.relative_to(store).parts[0].startswith(".")]
+
+
+@pytest.fixture(scope="module")
+def server(host: ProductionHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Debian with pullagent installed by `make install`, not yet configured."""
+    directory = tmp_path_factory.mktemp("backup-server")
+    backup_server(directory / "root")
+    with Container(directory / "root", directory / "console.log") as container:
+        booted = Server(container, host, directory / "identity.txt")
+        booted.install()
+        yield booted
+
+
+def test_make_install_puts_everything_in_place(server: Server) -> None:
+    """Program, units, user and directories; nothing is enabled, and nobody's configuration is made up."""
+    assert server.run("pullagent", "--version").startswith("pullagent ")
+    owners = server.run("stat", "--format=%n %a %U:%G", "/srv/pullagent", "/etc/pullagent", "/var/lib/pullagent")
+    assert owners.splitlines() == [
+        "/srv/pullagent 700 pullagent:pullagent",
+        "/etc/pullagent 2750 root:pullagent",
+        "/var/lib/pullagent 700 pullagent:pullagent",
+    ]
+    assert not server.path("/etc/pullagent/hosts.toml").exists()
+    assert server.path("/usr/local/share/doc/pullagent/hosts.toml").exists()
+    assert "pullagent restore" in server.path("/usr/local/share/man/man1/pullagent.1").read_text().replace("\\-", "-")
+    enabled = server.call("systemctl", "is-enabled", "pullagent.timer", "pullagent-verify.timer").stdout.split()
+    assert enabled == ["disabled", "disabled"]
+    completion = server.path("/usr/local/share/bash-completion/completions/pullagent").read_text()
+    typed = 'COMP_WORDS=(pullagent r); COMP_CWORD=1; _pullagent_completion pullagent; echo "${COMPREPLY[@]}"'
+    assert "restore" in server.run("bash", "-c", f"{completion}\n{typed}")
+
+
+@pytest.mark.parametrize("unit", [*UNITS, "pullagent-failure@x.service"])
+def test_systemd_finds_no_fault_with_an_installed_unit(server: Server, unit: str) -> None:
+    """`systemd-analyze verify` is silent."""
+    done = server.call("systemd-analyze", "verify", unit)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_timer_makes_a_backup(server: Server) -> None:
+    """The timer starts the hardened unit, which stores both sources, sealed; the journal and the status tell of it."""
+    server.configure()
+    for name, real in programs(server.host, *DUMPS).items():
+        server.host.sshd.put_first(name, SLOW.format(real=real))
+    since = server.run("date", "+%s").strip()
+    soon = datetime.now(UTC) + timedelta(seconds=3)
+    text = f"[Timer]\nOnCalendar=\nOnCalendar={soon:%Y-%m-%d %H:%M:%S} UTC\n"
+    server.write("/etc/systemd/system/pullagent.timer.d/soon.conf", text)
+    server.run("systemctl", "enable", "--now", "pullagent.timer")
+    status = server.ended("pullagent.service")
+    server.host.sshd.farm.reset()
+
+    assert server.show("pullagent.service", "Result") == "success", server.journal("pullagent.service", since)
+    assert server.show("pullagent.timer", "LastTriggerUSec").startswith(f"{soon:%a %Y-%m-%d %H:%M:%S}")
+    assert any(line.startswith("pavroto-2/agama dump.sql") and "kB" in line for line in status), status
+    assert status[-1] == "2 stored"
+    found = sorted(str(path.parent.relative_to(server.path("/srv/pullagent"))) for path in server.snapshots())
+    assert found == ["pavroto-2/agama", "pavroto-2/logs"]
+    (agama,) = [path for path in server.snapshots() if path.parent.name == "agama"]
+    owner = server.run("stat", "--format=%U %a", f"/{agama.relative_to(server.container.root)}/dump.sql.zst.age")
+    assert owner == "pullagent 400\n"
+    assert b"Dump completed" in open_sealed(agama / "dump.sql.zst.age", server.identity)
+    lines = server.journal("pullagent.service", since)
+    assert {priority for priority, _ in lines} == {INFO}
+    assert any(text.startswith("pavroto-2/agama: stored pavroto-2/agama@") for _, text in lines)
+    assert not any(text.startswith("<") for _, text in lines)
+
+
+def test_a_failed_night_is_told_in_the_journal(server: Server) -> None:
+    """Errors and hints have their priority; the failure unit repeats the last words where nobody passes over them."""
+    since = server.run("date", "+%s").strip()
+    server.host.sshd.stop()
+    try:
+        done = server.call("systemctl", "start", "pullagent.service")
+    finally:
+        server.host.sshd.start()
+    assert done.returncode != 0
+    assert server.show("pullagent.service", "ExecMainStatus") == "1"
+    lines = server.journal("pullagent.service", since)
+    assert any(p == ERROR and text.startswith("error: pavroto-2/agama, pavroto-2/logs: ") for p, text in lines), lines
+    assert any(p == NOTICE and text.startswith("hint: ") for p, text in lines)
+    assert any(p == WARNING and text.startswith("pavroto-2/agama: failed") for p, text in lines)
+    told = "pullagent-failure@pullagent.service.service"
+    server.ended(told)
+    assert server.show(told, "Result") == "success"
+    critical = [text for priority, text in server.journal(told, since) if priority == "2"]
+    assert critical[0].startswith("pullagent.service failed: exit code 1")
+    assert any("refused the connection" in text for text in critical)
+    assert critical[-1].startswith("look:  journalctl --unit=pullagent.service")
+
+
+def test_a_key_elsewhere_needs_no_credential(server: Server) -> None:
+    """Without the usual key the unit still starts, and pulls with the one that hosts.toml names."""
+    usual, other = server.path("/etc/pullagent/id_ed25519"), "/etc/pullagent/another_key"
+    usual.rename(server.path(other))
+    server.run("chown", "pullagent:", other)
+    hosts = server.path("/etc/pullagent/hosts.toml")
+    before = hosts.read_text()
+    hosts.write_text(before.replace("/etc/pullagent/id_ed25519", other))
+    try:
+        server.run("systemctl", "start", "pullagent.service")
+    finally:
+        hosts.write_text(before)
+        server.path(other).rename(usual)
+    assert len(server.snapshots()) == 4
+
+
+def test_installing_again_keeps_what_is_there(server: Server) -> None:
+    """An upgrade leaves configuration, store and the enabled timer as they are."""
+    before = server.path("/etc/pullagent/hosts.toml").read_text(), len(server.snapshots())
+    server.install()
+    assert (server.path("/etc/pullagent/hosts.toml").read_text(), len(server.snapshots())) == before
+    assert server.show("pullagent.timer", "ActiveState") == "active"
+    assert server.run("pullagent", "list", "--json").count('"ref"') == 4
+
+
+def test_uninstalling_leaves_store_and_configuration(server: Server) -> None:
+    """Program and units go, the timer with them; backups and keys stay."""
+    server.run("make", "-C", "/usr/src/pullagent", "uninstall")
+    left = server.run("find", "/usr/local", "/etc/systemd", "-name", "*pullagent*")
+    assert left.split() == ["/etc/systemd/system/pullagent.timer.d"]
+    assert server.show("pullagent.timer", "LoadState") == "not-found"
+    assert len(server.snapshots()) == 4
+    assert server.path("/etc/pullagent/hosts.toml").exists()
