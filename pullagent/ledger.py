@@ -58,6 +58,7 @@ class Ledger:
     def _write(self, line: bytes) -> None:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "r+b", buffering=0) as file:
+            self._give_to_owner(file.fileno())
             fcntl.flock(file, fcntl.LOCK_EX)
             size = file.seek(0, os.SEEK_END)
             if size:
@@ -67,6 +68,12 @@ class Ledger:
             if file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file.fileno())
+
+    def _give_to_owner(self, descriptor: int) -> None:
+        """What root begins (by a trust, say) must stay writable to the account that pulls: the store's owner."""
+        if os.geteuid() == 0:
+            owner = self.path.parent.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
     def entries(self, events: Collection[str] = ()) -> Iterator[dict[str, Any]]:
         """Every readable line, or those of `events`, oldest first; torn lines are passed over. StoreError."""

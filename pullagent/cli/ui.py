@@ -248,7 +248,6 @@ def recorded(
         try:
             # a trust before the first run leaves no line: a store must not come to be by it, owned by who knows whom
             if store.root.exists():
-                store.prepare()
                 Ledger(store.ledger_path).append(
                     event,
                     ok=code == 0,

@@ -1,6 +1,7 @@
 """The ledger: whole lines, from many processes at once, on disk, and readable after a crash."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -80,6 +81,14 @@ def test_it_is_private(ledger: Ledger) -> None:
     """Only its owner may read who did what."""
     note(ledger)
     assert ledger.path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+def test_what_root_begins_belongs_to_the_account_that_pulls(ledger: Ledger) -> None:
+    """A trust by root must not leave a ledger that the unit's account cannot write."""
+    os.chown(ledger.path.parent, 1, 1)
+    note(ledger)
+    assert (ledger.path.stat().st_uid, ledger.path.stat().st_gid) == (1, 1)
 
 
 @pytest.mark.parametrize("torn", [b"{", b'{"v": 1, "event": "pu', b'{"v":1}', b"\xff", b"\0" * 4096])
