@@ -40,16 +40,19 @@ def bad(name: str, detail: str, hint: str) -> Diagnosis:
     return Diagnosis(name, "failed", detail, hint)
 
 
-def of_error(name: str, error: PullAgentError) -> Diagnosis:
-    """An error that a run would meet too, in its own words."""
-    return bad(name, error.message, error.hint)
+def of_error(name: str, error: PullAgentError, hint: str = "") -> Diagnosis:
+    """An error that a run would meet too, in its own words; `hint` where it has none."""
+    return bad(name, error.message, error.hint or hint)
 
 
-def judged(name: str, look: Callable[[], str]) -> Diagnosis:
-    """Good with what `look` returns, bad with the error that it raises; only a stop passes through."""
+def judged(name: str, look: Callable[[], str], hint: str = "") -> Diagnosis:
+    """Good with what `look` returns, bad with the error that it raises (`hint` where it has none).
+
+    Only a stop passes through.
+    """
     try:
         return good(name, look())
     except Stopped:
         raise
     except PullAgentError as error:
-        return of_error(name, error)
+        return of_error(name, error, hint)

@@ -20,7 +20,7 @@ from pullagent.errors import (
     PullAgentError,
     Stopped,
 )
-from pullagent.gate import DIGEST_COMMAND, REFUSED, REFUSED_STATUS, commands_of, digest_of
+from pullagent.gate import DIGEST_COMMAND, commands_of, digest_of, explained, renewal
 from pullagent.host import Host, Limits
 from pullagent.host.keys import pinned_keys
 from pullagent.logins import pull_login
@@ -90,13 +90,20 @@ class _Examination(threading.Thread):
         """Look at everything; what was found until a stop remains."""
         try:
             for found in self._look():
-                detail = found.detail.removeprefix(f"{self._host.name}: ")
-                self._found.append(replace(found, host=self._host.name, detail=detail))
+                self._found.append(self._placed(found))
         except Stopped:
             return
         except Exception as error:
             text = f"internal error: {error!r}"
             self._found.append(replace(bad("doctor", text, "this is a defect: report it"), host=self._host.name))
+
+    def _placed(self, found: Diagnosis) -> Diagnosis:
+        """With its host, which is not named twice, and with at least where to look."""
+        host = self._host
+        detail, hint = found.detail.removeprefix(f"{host.name}: "), found.hint
+        if found.result != "ok" and not hint:
+            hint = f"look into it there:  ssh -p {host.port} {host.address}"
+        return replace(found, host=host.name, detail=detail, hint=hint)
 
     def results(self, deadline: float, host_s: float) -> list[Diagnosis]:
         """What was found by the deadline (of the monotonic clock), and whether that was all."""
@@ -157,21 +164,13 @@ class _Asked:
         try:
             return self._remote.read(command, limit)
         except CommandFailed as error:
-            if not _refused(error):
+            told = explained(error, self.name)
+            if told is error:
                 raise
-            raise HostError("the gate refuses the command for this", _render_again(self.name)) from error
+            raise told from error
         except ConnectionLost as error:
-            raise HostError(
-                error.message, f"doctor waits {COMMAND_S:.0f} s for an answer: is the host overloaded?"
-            ) from error
-
-
-def _refused(error: CommandFailed) -> bool:
-    return error.status == REFUSED_STATUS and REFUSED in error.stderr
-
-
-def _render_again(host: str) -> str:
-    return f"render it again and install it on the host:  pullagent gate {host} -o DIR"
+            hint = f"doctor waits {COMMAND_S:.0f} s for an answer: is the host overloaded?"
+            raise HostError(error.message, hint) from error
 
 
 def _gate(remote: Remote, digest: str) -> Diagnosis:
@@ -179,7 +178,7 @@ def _gate(remote: Remote, digest: str) -> Diagnosis:
     try:
         remote.read(FORBIDDEN, limit=1 << 16)
     except CommandFailed as error:
-        if not _refused(error):
+        if explained(error, remote.name) is error:
             return of_error("gate", error)
     except HostError as error:
         return of_error("gate", error)
@@ -194,7 +193,5 @@ def _gate(remote: Remote, digest: str) -> Diagnosis:
         hint = "does a login script (.bashrc, .profile) print something for every SSH login? It must be silent"
         return bad("gate", f"asked for its digest it answers {answer[:80]!r}", hint)
     if answer != digest:
-        return bad(
-            "gate", "it is older than hosts.toml or pullagent, and refuses what is new", _render_again(remote.name)
-        )
+        return bad("gate", "it is older than hosts.toml or this version", renewal(remote.name))
     return good("gate", f"in place and up to date (digest {digest[:16]}…)")

@@ -33,7 +33,7 @@ def of_this_machine(config: Config, snapshots: Sequence[Snapshot], now: datetime
     yield _files(config)
     yield _store(config.store)
     yield from programs()
-    yield judged("recipients", lambda: _taken(recipients))
+    yield judged("recipients", lambda: _taken(recipients), "write public keys as age-keygen -y or ssh-keygen -y shows")
     yield _identities(config, recipients)
     yield _space(config, snapshots)
     yield _clock(config, snapshots, now)

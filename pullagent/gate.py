@@ -49,7 +49,7 @@ def stale(host: str, sources: Mapping[str, Source], answer: bytes) -> str | None
     """A warning when `answer`, a gate's to DIGEST_COMMAND, is not the digest of these sources; None when it is."""
     if answer.decode(errors="replace").strip() == digest_of(commands_of(sources.values())):
         return None
-    return f"the gate on {host} was not made from this hosts.toml and version: {_renew(host)}"
+    return f"the gate on {host} was not made from this hosts.toml and version: {renewal(host)}"
 
 
 def explained(error: PullAgentError, host: str) -> PullAgentError:
@@ -59,13 +59,14 @@ def explained(error: PullAgentError, host: str) -> PullAgentError:
         if isinstance(cause, CommandFailed) and cause.status == REFUSED_STATUS and REFUSED in cause.stderr:
             return HostError(
                 f"{host}: its gate does not know this command: it is older than hosts.toml or this version",
-                _renew(host),
+                renewal(host),
             )
         cause = cause.__cause__
     return error
 
 
-def _renew(host: str) -> str:
+def renewal(host: str) -> str:
+    """What to type to have the present gate on `host`."""
     return f"pullagent gate {host} -o DIR, then copy DIR/{WRAPPER} to {WRAPPER_PLACE} on {host}"
 
 

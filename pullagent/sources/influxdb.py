@@ -30,6 +30,7 @@ def _endpoint(text: str) -> str:
     return text
 
 
+_UNREADABLE = "are all config_files there, and may the pull account read them? Where only root may: sudo = true"
 # what needs no escape in a sudoers file, and cannot be taken for a pattern there
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@-]+")
 
@@ -88,9 +89,10 @@ class InfluxDB:
         yield Artifact("inventory.json", [json.dumps(record, indent=1).encode()])
 
     def diagnose(self, host: Remote, last_bytes: int | None) -> Iterator[Diagnosis]:
-        """Ports and version, whether the databases are there, and whether the staging directory has room for them."""
+        """Ports and version, the databases, what is saved beside them, and the room for a backup where it is staged."""
         yield judged("ports and version", lambda: self._version(host))
         yield judged("databases", lambda: self._present(host))
+        yield judged("configuration", lambda: self._readable(host), _UNREADABLE)
         try:
             yield self._room(self._free_bytes(host), last_bytes, host.name)
         except Stopped:
@@ -156,13 +158,24 @@ class InfluxDB:
         self._refuse_absent(databases_in(answer, host.name))
         return f"{', '.join(self.databases)} there"
 
+    def _readable(self, host: Remote) -> str:
+        check = TarCheck()
+        try:
+            check.feed(host.read(self._commands.configuration()))
+        except CommandFailed as error:
+            raise self._explained(error, host.name) from error
+        check.finish()
+        return f"users, grants, queries and {len(self.config_files)} files can be read"
+
     def _free_bytes(self, host: Remote) -> int:
         try:
             answer = host.read(self._commands.space()).decode(errors="replace")
         except CommandFailed as error:
-            hint = f"make it on {host.name}, writable for the pull account, or set `staging` in hosts.toml"
-            raise SourceError(error.message, hint) from error
+            raise SourceError(error.message, self._staging_hint(host.name)) from error
         return free_bytes(answer, host.name)
+
+    def _staging_hint(self, host: str) -> str:
+        return f"make {self.staging} on {host}, writable for the pull account, or set `staging` in hosts.toml"
 
     def _room(self, free: int, last_bytes: int | None, host: str) -> Diagnosis:
         """A backup is gathered there before it is sent."""
@@ -251,6 +264,8 @@ class InfluxDB:
             )
         if "authorization failed" in said or "unable to parse authentication" in said:
             return SourceError(error.message, "the server asks for a login: name an env_file on the host in hosts.toml")
+        if "mktemp: " in said and "No space left" not in said:
+            return SourceError(error.message, self._staging_hint(host))
         if "No space left" in said:
             return SourceError(
                 error.message, f"the backup is gathered in {self.staging} on {host}: free space there, or set `staging`"

@@ -35,7 +35,7 @@ class Patient:
         grants = (directory / "gate" / "grants.sql").read_text().replace(f"'{agent.host.sshd.user}'@", "'puller'@")
         self.server.load(grants)
         password = PASSWORD.replace("'", "''")
-        self.server.load(f"ALTER USER 'puller'@'localhost' IDENTIFIED BY '{password}'")
+        self.server.load(f"ALTER USER 'puller'@'localhost' IDENTIFIED BY '{password}' ACCOUNT UNLOCK")
 
     def install_gate(self) -> None:
         """Render it for the present hosts.toml, and have the host's sshd use it."""
@@ -84,7 +84,7 @@ def test_a_sound_backup_server(patient: Patient) -> None:
     found, _ = patient.look(HOST)
     wanted = {"configuration", "files", "store", "age", "zstd", "recipients", "identities", "free space", "clock"}
     wanted |= {"lock", "restore", "host key", "SSH login", "gate", "agama: dump client", "agama: database login"}
-    wanted |= {"agama: grants", "agama: databases", "logs: ports and version", "logs: databases", "logs: staging"}
+    wanted |= {"agama: grants", "agama: databases", "logs: ports and version", "logs: databases", "logs: configuration"}
     assert wanted <= set(found)
     assert {one["host"] for one in found.values()} == {None, HOST}
     assert {n for n, one in found.items() if one["result"] != "ok"} <= OF_THE_MACHINE
@@ -126,7 +126,8 @@ def test_no_gate(patient: Patient) -> None:
 def test_an_old_gate(patient: Patient) -> None:
     """hosts.toml has changed since: the gate is named, and what it refuses."""
     patient.agent.edit('staging = "', 'staging = "/')
-    patient.finds(gate=("failed", f"pullagent gate {HOST}"), logs__staging=("failed", f"pullagent gate {HOST}"))
+    renew = ("failed", f"pullagent gate {HOST} -o DIR")
+    patient.finds(gate=renew, logs__configuration=renew, logs__staging=renew)
     patient.install_gate()
     patient.finds()
 
@@ -182,14 +183,25 @@ def test_a_stopped_influxdb(patient: Patient) -> None:
     assert influxdb is not None
     influxdb.stop()
     hint = "systemctl status influxdb"
-    patient.finds(logs__ports_and_version=("failed", hint), logs__databases=("failed", hint))
+    patient.finds(
+        logs__ports_and_version=("failed", hint), logs__databases=("failed", hint), logs__configuration=("failed", hint)
+    )
+
+
+def test_a_configuration_file_that_is_not_there(patient: Patient) -> None:
+    """What the night would have met is met by day."""
+    patient.agent.edit("influxdb.conf", "influxdb.cnf")
+    patient.install_gate()
+    assert (
+        "influxdb.cnf" in patient.finds(logs__configuration=("failed", "config_files"))["logs: configuration"]["detail"]
+    )
 
 
 def test_no_staging_directory(patient: Patient) -> None:
     """A directory that is not there has no room."""
     staging = patient.agent.host.staging
     shutil.rmtree(staging)
-    patient.finds(logs__staging=("failed", "`staging`"))
+    patient.finds(logs__staging=("failed", "`staging`"), logs__configuration=("failed", "`staging`"))
 
 
 def test_a_key_that_the_host_refuses(patient: Patient) -> None:

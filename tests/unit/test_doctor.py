@@ -75,6 +75,7 @@ def looked(
     found = list(doctors.doctor(config, [HOST], now=START, connect=connect, host_s=host_s))
     assert {one.host for one in found} == {HOST}
     assert len({one.name for one in found}) == len(found)
+    assert all(bool(one.hint) == (one.result != "ok") for one in found)
     return {one.name: one for one in found}
 
 
@@ -132,7 +133,7 @@ def test_an_old_gate(config: Config) -> None:
     assert not_good(found) == {"gate": "failed", "logs: staging": "failed"}
     for name in not_good(found):
         assert f"pullagent gate {HOST} -o DIR" in found[name].hint
-    assert "gate refuses" in found["logs: staging"].detail
+    assert "gate does not know" in found["logs: staging"].detail
 
 
 @pytest.mark.parametrize("answer", [b"Welcome!\n", b"\xff", b" ", b"0" * 63, b"0" * 100_000])

@@ -57,6 +57,7 @@ class Machine:
         found = self.look(now)
         one = found.pop(name)
         assert (one.result, detail in one.detail, hint in one.hint) == (result, True, True), one
+        assert one.hint
         assert {other.name: other for other in found.values() if other.result != "ok"} == {}
 
 
@@ -172,7 +173,7 @@ def test_no_zstd_program(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_recipient_that_age_refuses(machine: Machine) -> None:
     """In age's words."""
     machine.recipients.write_text(RECIPIENTS[:-6] + "qqqqq\n")
-    machine.finds("recipients", "failed", "malformed recipient", "")
+    machine.finds("recipients", "failed", "malformed recipient", "age-keygen -y")
 
 
 def test_a_recipients_file_that_is_gone(machine: Machine) -> None:
