@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pullagent.errors import LockedError, StoreError, system_error
+from pullagent.errors import LockedError, StoreError, store_error
 from pullagent.model import StopSignal
 
 
@@ -20,8 +20,9 @@ def directories(directory: Path) -> list[str]:
         return []
 
 
-def lock(descriptor: int, mode: int, busy: str, wait_s: float, stop: StopSignal) -> None:
-    """Take a lock of `mode` on an open file within `wait_s` seconds; LockedError that says `busy`, Stopped."""
+def lock(descriptor: int, mode: int, busy: LockedError, wait_s: float = 0.0, stop: StopSignal | None = None) -> None:
+    """Take a lock of `mode` on an open file within `wait_s` seconds; raises `busy` when another has it, or Stopped."""
+    stop = stop or StopSignal()
     deadline = time.monotonic() + wait_s
     while True:
         try:
@@ -29,7 +30,7 @@ def lock(descriptor: int, mode: int, busy: str, wait_s: float, stop: StopSignal)
             return
         except BlockingIOError as error:
             if time.monotonic() >= deadline:
-                raise LockedError(busy, "wait for it to end, or give --wait 30m") from error
+                raise busy from error
         except OSError as error:
             raise StoreError(f"a lock cannot be taken: {error.strerror}", "look at the disk and its log") from error
         stop.wait(0.2)
@@ -123,4 +124,4 @@ def storing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise system_error(path, error) from error
+        raise store_error(path, error) from error

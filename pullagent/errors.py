@@ -157,3 +157,11 @@ def system_error(path: Path, error: OSError) -> StoreError:
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         hint = f"who owns it, and as whom do you run this?  ls -ld {path}"
     return StoreError(f"{error.filename or path}: {error.strerror}", hint)
+
+
+def store_error(path: Path, error: OSError) -> StoreError:
+    """The same at a path in the store, where prune may make room."""
+    told = system_error(path, error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        told.hint += "\nwhat may go:  pullagent prune --dry-run"
+    return told

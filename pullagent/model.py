@@ -4,7 +4,7 @@ import re
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -217,10 +217,6 @@ class Snapshot:
         """How long the pull took, in seconds."""
         return None if self.manifest is None else (self.manifest.finished - self.manifest.taken).total_seconds()
 
-    def expires(self, days: int) -> datetime | None:
-        """When retention of `days` lets it go (UTC); None while it is pinned."""
-        return None if self.pinned else self.taken + timedelta(days=days)
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -240,20 +236,30 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why nothing was removed, and what to do about it."""
+
+    reason: str
+    hint: str
+
+
+@dataclass(frozen=True)
 class RunReport:
-    """One run over several sources."""
+    """One run over several sources; `pruned` went afterwards, or none did, as `refused` says."""
 
     id: str
     started: datetime
     ended: datetime
     outcomes: tuple[Outcome, ...]
+    pruned: tuple[SnapshotRef, ...] = ()
+    refused: Refusal | None = None
 
     @property
     def exit_code(self) -> int:
-        """0 all stored; 5 all stored, but some shrank; 3 some failed; all failed: their common code, or 1."""
+        """0 all stored; 5 all stored, but some shrank or prune refused; 3 some failed; all failed: their code, or 1."""
         codes = {o.exit_code for o in self.outcomes if o.outcome != "stored"}
         if not codes:
-            return 5 if any(o.shrunk for o in self.outcomes) else 0
+            return 5 if self.refused or any(o.shrunk for o in self.outcomes) else 0
         if any(o.outcome == "stored" for o in self.outcomes):
             return 3
         return codes.pop() if len(codes) == 1 else 1

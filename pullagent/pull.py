@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Literal
 
 from pullagent import __version__, gate, seal
 from pullagent import config as configs
@@ -29,7 +28,7 @@ from pullagent.model import (
     rfc3339,
     snapshot_id,
 )
-from pullagent.plausibility import must_stay_free, shrunk_from
+from pullagent.plausibility import Size, State, judge, must_stay_free
 from pullagent.sources.base import Remote, Source
 from pullagent.store import Staging, Store
 
@@ -132,17 +131,17 @@ class Puller:
                 findings = Findings()
                 sealed = [self._seal(name, staging, a) for a in source.artifacts(remote, findings)]
                 self._stop.check()
-                usual = self._shrunk_from(name, sealed)
-                if usual is not None:
-                    findings.warn(f"shrunk: under half of the usual {usual} bytes; was something deleted there?")
-                manifest = self._describe(staging, source, findings, sealed, "good" if usual is None else "shrunk")
+                size = self._judged(name, sealed)
+                if size.warning:
+                    findings.warn(size.warning)
+                manifest = self._describe(staging, source, findings, sealed, size.state)
                 recovery = _recovery(staging, source, sealed)
                 staging.publish(manifest, recovery)
         return Outcome(
             name,
             "stored",
             time.monotonic() - begun,
-            shrunk=usual is not None,
+            shrunk=size.state == "shrunk",
             ref=staging.ref,
             plain_bytes=sum(s.plain_bytes for s in sealed),
             stored_bytes=sum(s.stored_bytes for s in sealed),
@@ -209,10 +208,11 @@ class Puller:
                 "or lower [store] min_free_percent",
             )
 
-    def _shrunk_from(self, name: SourceName, sealed: list[Sealed]) -> int | None:
-        good = [s for s in self._store.snapshots(name.host, name.source) if s.state == "good"]
-        earlier = [s.plain_bytes for s in good if s.plain_bytes is not None]
-        return shrunk_from(sum(s.plain_bytes for s in sealed), earlier)
+    def _judged(self, name: SourceName, sealed: list[Sealed]) -> Size:
+        found = self._store.snapshots(name.host, name.source)
+        sound = [s.manifest for s in found if s.manifest is not None and s.state != "damaged"]
+        earlier = [(m.state, sum(a.plain_bytes for a in m.artifacts)) for m in sound]
+        return judge(sum(s.plain_bytes for s in sealed), earlier)
 
     def _describe(
         self,
@@ -220,7 +220,7 @@ class Puller:
         source: Source,
         findings: Findings,
         sealed: list[Sealed],
-        state: Literal["good", "shrunk"],
+        state: State,
     ) -> Manifest:
         return Manifest(
             state=state,

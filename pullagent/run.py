@@ -1,14 +1,22 @@
-"""Use case: a whole run: pull, try failed sources again, then whatever follows the pulls."""
+"""Use case: a whole run: pull, try failed sources again, then prune."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from pullagent.config import Config
-from pullagent.model import Observer, Outcome, RunReport, SourceName, StopSignal
+from pullagent.errors import PullAgentError
+from pullagent.ledger import Ledger
+from pullagent.model import Observer, Outcome, Refusal, RunReport, SourceName, StopSignal
+from pullagent.prune import prune
 from pullagent.pull import Connect, Puller
+from pullagent.store import Store
 
 # a wrong configuration and an unknown host key need hands: waiting does not mend them
 _HOPELESS = frozenset({2, 13})
+# another run's prune takes seconds
+_PRUNE_WAIT_S = 60.0
 
 
 def run(
@@ -20,12 +28,15 @@ def run(
     observer: Observer | None = None,
     stop: StopSignal | None = None,
     connect: Connect | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> RunReport:
-    """Pull `names`; sources that failed are tried again, as often and after as long as [run] says.
+    """Pull `names`; sources that failed are tried again, as often and after as long as [run] says. Then prune.
 
-    `jobs` and `wait_s` are those of `Puller.run`, and so are the errors.
+    `jobs` and `wait_s` are those of `Puller.run`, and so are the errors. Of a source of hosts.toml that was not stored
+    nothing is removed, and nothing at all when none was.
     """
     observer, stop = observer or Observer(), stop or StopSignal()
+    pruner = _Pruner(config)
     puller = Puller(config, observer=observer, stop=stop, connect=connect)
     report = puller.run(names, jobs=jobs, wait_s=wait_s)
     for attempt in range(2, config.run.attempts + 1):
@@ -37,7 +48,47 @@ def run(
         stop.wait(pause_s)
         stop.check()
         report = _after(report, puller.run(failed, jobs=jobs, wait_s=wait_s))
-    return report
+    return pruner.after(report, clock(), stop)
+
+
+class _Pruner:
+    """What follows the pulls. Made before them: what the ledger says by then tells whether the clock is right."""
+
+    def __init__(self, config: Config) -> None:
+        self._config, self._ledger = config, Ledger(Store(config.store).ledger_path)
+        self._last_entry: datetime | None = None
+        self._unread: PullAgentError | None = None
+        try:
+            self._last_entry = self._ledger.latest()
+        except PullAgentError as error:
+            self._unread = error
+
+    def after(self, report: RunReport, now: datetime, stop: StopSignal) -> RunReport:
+        """The report with what was pruned; a prune that fails is told as one that refused."""
+        stored = {o.name for o in report.outcomes if o.outcome == "stored"}
+        if not stored:
+            return report
+        begun, spared = time.monotonic(), set(self._config.source_names()) - stored
+        try:
+            if self._unread is not None:
+                raise self._unread
+            done = prune(self._config, now, last_entry=self._last_entry, spared=spared, wait_s=_PRUNE_WAIT_S, stop=stop)
+        except PullAgentError as error:
+            return replace(report, refused=Refusal(error.message, error.hint))
+        try:
+            if done.removed or done.swept or done.exit_code:
+                took_s = time.monotonic() - begun
+                ok = done.exit_code == 0
+                self._ledger.append("prune", ok=ok, exit_code=done.exit_code, took_s=took_s, detail=done.detail)
+        except PullAgentError as error:
+            report = _warned(report, f"what was pruned is not in the ledger: {error.message}")
+        failed = Refusal(done.failed.message, done.failed.hint) if done.failed else None
+        return replace(report, pruned=done.removed, refused=done.refused or failed)
+
+
+def _warned(report: RunReport, warning: str) -> RunReport:
+    first, *others = report.outcomes
+    return replace(report, outcomes=(replace(first, warnings=(*first.warnings, warning)), *others))
 
 
 def _after(report: RunReport, again: RunReport) -> RunReport:

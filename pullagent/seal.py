@@ -18,7 +18,7 @@ from typing import IO
 
 import zstandard
 
-from pullagent.errors import DamageError, SealError, UsageError, WrongIdentity, system_error
+from pullagent.errors import DamageError, SealError, UsageError, WrongIdentity, store_error
 from pullagent.manifest import ArtifactEntry
 from pullagent.model import Sealed, StopSignal
 
@@ -97,7 +97,7 @@ def seal(
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
     except OSError as error:
-        raise system_error(path, error) from error
+        raise store_error(path, error) from error
     with (
         os.fdopen(descriptor, "wb", buffering=0) as file,
         _age(["-e", *_recipient_flags(recipients)], stop=stop) as age,
@@ -113,7 +113,7 @@ def seal(
         try:
             os.fsync(file.fileno())
         except OSError as error:
-            raise system_error(path, error) from error
+            raise store_error(path, error) from error
     if writer.count != _age_size(writer.header_bytes, compressed_bytes):
         raise SealError(
             f"age wrote {writer.count} bytes, not what its format takes for {compressed_bytes}",
@@ -355,7 +355,7 @@ class _Writer(threading.Thread):
             while chunk := self._source.read1(CHUNK):  # type: ignore[attr-defined]
                 self._take(chunk)
         except OSError as error:
-            self._error = system_error(Path(str(self._file.name)), error)
+            self._error = store_error(Path(str(self._file.name)), error)
         except SealError as error:
             self._error = error
         finally:

@@ -1,12 +1,10 @@
 """The dated tree: stage, publish atomically, list, resolve, and the locks. The only place that builds paths in it."""
 
 import fcntl
-import gc
 import hashlib
 import os
 import pwd
 import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,8 +24,9 @@ from pullagent.durable import (
     sync_directory,
     write_durably,
 )
-from pullagent.errors import NoSuchSnapshot, StoreError, system_error
+from pullagent.errors import LockedError, NoSuchSnapshot, StoreError, UsageError, system_error
 from pullagent.foreign import LOCKS, STAGING, TRASH, strangers
+from pullagent.look import PIN, no_collector, read_damage, read_snapshot
 from pullagent.manifest import Manifest
 from pullagent.model import (
     RefQuery,
@@ -39,8 +38,6 @@ from pullagent.model import (
     is_snapshot_id,
     snapshot_id,
 )
-
-PIN = "PINNED.json"
 
 
 @dataclass
@@ -145,7 +142,8 @@ class Store:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            lock(descriptor, fcntl.LOCK_EX, f"{name} is being pulled by another run", wait_s, stop or StopSignal())
+            busy = LockedError(f"{name} is being pulled by another run", "wait for it to end, or give --wait 30m")
+            lock(descriptor, fcntl.LOCK_EX, busy, wait_s, stop)
             yield
         finally:
             os.close(descriptor)
@@ -174,12 +172,86 @@ class Store:
         except OSError as error:
             raise system_error(snapshot.path, error) from error
         try:
-            lock(descriptor, fcntl.LOCK_SH, f"{snapshot.ref} is being removed", 0.0, StopSignal())
+            lock(descriptor, fcntl.LOCK_SH, LockedError(f"{snapshot.ref} is being removed", "take another one"))
             if not _is_still(snapshot.path, descriptor):
-                raise NoSuchSnapshot(f"{snapshot.ref} has gone")
+                raise NoSuchSnapshot(f"{snapshot.ref} has gone: it was removed just now")
             yield
         finally:
             os.close(descriptor)
+
+    @contextmanager
+    def removing(self, wait_s: float = 0.0, stop: StopSignal | None = None) -> Iterator[None]:
+        """Hold the lock of those who remove snapshots; LockedError if another holds it for longer than `wait_s`."""
+        path = self.root / LOCKS / "store.lock"
+        with storing(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            busy = LockedError("another prune or forget is at work", "try again in a moment")
+            lock(descriptor, fcntl.LOCK_EX, busy, wait_s, stop)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def unpublish(self, ref: SnapshotRef) -> None:
+        """Take a snapshot out of the tree, whole and on disk; `sweep` deletes it. The caller holds `removing`.
+
+        LockedError while somebody reads it, UsageError when it is pinned, NoSuchSnapshot when it has gone.
+        """
+        path = self._path(ref)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise NoSuchSnapshot(f"{ref} has gone: {error.strerror}") from error
+        try:
+            busy = LockedError(
+                f"{ref} is being read", "a fetch, a restore or a verification: try again when it has ended"
+            )
+            lock(descriptor, fcntl.LOCK_EX, busy)
+            if os.path.lexists(path / PIN):
+                raise UsageError(f"{ref} is pinned", f"pullagent unpin {ref}")
+            with storing(path):
+                path.rename(self.root / TRASH / str(ref).replace("/", "@"))
+                # if this came to disk after the files' removal, a crash could leave a snapshot without its files
+                sync_directory(path.parent)
+                sync_directory(self.root / TRASH)
+        finally:
+            os.close(descriptor)
+
+    def sweep(self) -> list[str]:
+        """Delete what was unpublished, now or by one who was killed; its references. The caller holds `removing`."""
+        place = self.root / TRASH
+        with storing(place):
+            found = sorted(place.iterdir())
+            for path in found:
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+        return [path.name.replace("@", "/", 1) for path in found]
+
+    def pin(self, snapshot: Snapshot, data: bytes) -> None:
+        """Put `data` into the snapshot as its PINNED.json; UsageError when it has one."""
+        with self.reading(snapshot), storing(snapshot.path):
+            if os.path.lexists(snapshot.path / PIN):
+                raise UsageError(f"{snapshot.ref} is pinned already", f"why:  pullagent show {snapshot.ref}")
+            self._put(data, snapshot.path / PIN, 0o400)
+            sync_directory(snapshot.path)
+
+    def unpin(self, snapshot: Snapshot) -> None:
+        """Take PINNED.json out of the snapshot; UsageError when it has none."""
+        with self.reading(snapshot), storing(snapshot.path):
+            try:
+                (snapshot.path / PIN).unlink()
+            except FileNotFoundError as error:
+                raise UsageError(f"{snapshot.ref} is not pinned") from error
+            sync_directory(snapshot.path)
+
+    def pin_of(self, snapshot: Snapshot) -> bytes | None:
+        """PINNED.json's text; empty when it cannot be read, None while the snapshot is not pinned."""
+        try:
+            return read_plain(f"{snapshot.path}/{PIN}") if snapshot.pinned else None
+        except OSError:
+            return b""
 
     @contextmanager
     def stage(self, name: SourceName, start: datetime) -> Iterator[Staging]:
@@ -205,12 +277,17 @@ class Store:
 
     def snapshots(self, host: str | None = None, source: str | None = None) -> list[Snapshot]:
         """Every snapshot, newest first within its source, sources by name. Nothing foreign is followed."""
-        with storing(self.root), _no_collector():
-            found = []
-            for name in self._sources():
-                if host in (None, name.host) and source in (None, name.source):
-                    found.extend(self._of(name))
-        return found
+        return [snapshot for of_source in self.by_source(host, source) for snapshot in of_source]
+
+    def by_source(self, host: str | None = None, source: str | None = None) -> Iterator[list[Snapshot]]:
+        """The same, one source after the other, for who need not hold all of them at once."""
+        with storing(self.root):
+            names = self._sources()
+        for name in names:
+            if host in (None, name.host) and source in (None, name.source):
+                with storing(self.root), no_collector():
+                    found = self._of(name)
+                yield found
 
     def foreign(self, host: str | None = None, source: str | None = None) -> list[tuple[str, str]]:
         """Path within the store, and kind, of whatever lies beside hosts, sources and snapshots and is none."""
@@ -219,7 +296,7 @@ class Store:
 
     def damage(self, snapshot: Snapshot) -> Damage | None:
         """What the last verification found, if it found damage."""
-        return _read_damage(snapshot.path)
+        return read_damage(snapshot.path)
 
     def mark_damaged(self, snapshot: Snapshot, damage: Damage | None) -> None:
         """Mark a snapshot as damaged, or with None take the mark away; nothing else of it is touched.
@@ -239,7 +316,7 @@ class Store:
         directory = self.root / name.host / name.source
         with storing(directory):
             for identifier in self.ids(name):
-                snapshot = _read_snapshot(SnapshotRef(name, identifier), directory / identifier)
+                snapshot = read_snapshot(SnapshotRef(name, identifier), directory / identifier)
                 if snapshot is not None:
                     yield snapshot
 
@@ -291,74 +368,11 @@ def _is_still(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _read_damage(path: Path) -> Damage | None:
-    try:
-        return damages.parse(read_plain(f"{path}/{damages.FILE}"))
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return damages.parse(b"")
-
-
-def _read_snapshot(ref: SnapshotRef, path: Path) -> Snapshot | None:
-    """What a look finds at `path`; None when it has been removed meanwhile."""
-    within = f"{path}/"
-    pinned = os.path.lexists(within + PIN)
-    try:
-        manifest = manifests.parse(read_plain(within + "manifest.json"))
-    except FileNotFoundError as error:
-        if not os.path.lexists(path):
-            return None
-        return Snapshot(ref, path, "damaged", None, pinned, f"manifest.json: {error.strerror}")
-    except OSError as error:
-        return Snapshot(ref, path, "damaged", None, pinned, f"manifest.json: {error.strerror}")
-    except StoreError as error:
-        return Snapshot(ref, path, "damaged", None, pinned, error.message)
-    problem = _mismatch(ref, within, manifest) or _marked(path, within)
-    return Snapshot(ref, path, "damaged" if problem else manifest.state, manifest, pinned, problem)
-
-
-def _marked(path: Path, within: str) -> str:
-    """What a verification found; empty for nothing."""
-    return str(_read_damage(path) or "") if os.path.lexists(within + damages.FILE) else ""
-
-
-def _mismatch(ref: SnapshotRef, within: str, manifest: Manifest) -> str:
-    """What a look without reading the files finds wrong; empty for nothing."""
-    if (manifest.host, manifest.source, manifest.id) != (ref.name.host, ref.name.source, ref.id):
-        return f"manifest.json is that of {manifest.host}/{manifest.source}@{manifest.id}"
-    for entry in manifest.artifacts:
-        try:
-            found = os.lstat(within + entry.file)
-        except OSError as error:
-            return f"{entry.file}: {error.strerror}"
-        if not stat.S_ISREG(found.st_mode):
-            return f"{entry.file}: not a plain file"
-        if found.st_size != entry.stored_bytes:
-            return f"{entry.file}: {found.st_size} bytes, not {entry.stored_bytes}"
-    return ""
-
-
 def _user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Keep the collector of cycles away: among thousands of manifests its search takes longer than reading them."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        # what was read goes when nobody holds it; there are no cycles to look for among it later either
-        gc.freeze()
-        gc.enable()
 
 
 def _safe_directories(directory: Path) -> list[str]:

@@ -71,11 +71,15 @@ class CompressionTable:
 
 @dataclass(frozen=True)
 class RetentionTable:
-    """[retention]: days until a snapshot goes, and how many good ones of each source always stay."""
+    """[retention]: days until a snapshot goes, how many good ones of each source always stay, and for how many weeks
+    and months one good one of each stays.
+    """
 
     __pydantic_config__ = STRICT
     days: Annotated[int, Field(ge=1, le=36_500, strict=True)] = 14
     keep_at_least: Annotated[int, Field(ge=1, strict=True)] = 3
+    weekly: Annotated[int, Field(ge=0, le=5_000, strict=True)] = 0
+    monthly: Annotated[int, Field(ge=0, le=1_200, strict=True)] = 0
 
 
 @dataclass(frozen=True)

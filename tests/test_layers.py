@@ -17,12 +17,12 @@ LAYERS = """
     the program          __main__
     command line         cli.app
     its verbs            cli.config cli.doctor cli.fetch cli.gate cli.list cli.restore cli.run cli.show cli.trust
-    further verbs        cli.history cli.key cli.status cli.verify
+    further verbs        cli.history cli.key cli.pin cli.prune cli.status cli.verify
     its progress         cli.progress cli.nagios
     its screen           cli.ui cli
     its service manager  cli.service
     a whole run          run
-    use cases            doctor fetch pull restore status trust verify
+    use cases            doctor fetch prune pull restore status trust verify
     parts of theirs      doctor_local examine gate
     the keys' proof      key_check
     its numbers          metrics
@@ -45,14 +45,15 @@ LAYERS = """
     its bounds           host.bounds
     its login            host.login
     stray identities     identities
-    store and seal       store seal plausibility
+    store and seal       store seal plausibility retention
     identities' locks    keys
+    a look into it       look
     its file system      durable
     its strangers, marks  foreign damage
     the ledger           ledger
     configuration        config
     its tables           tables
-    the manifest         manifest
+    the manifest         manifest pins
     other programs       programs
     the values           model
     a doctor's finding   diagnosis

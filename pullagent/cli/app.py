@@ -11,7 +11,23 @@ from typer.main import get_command
 
 from pullagent import __version__
 from pullagent.cli import config as config_verbs
-from pullagent.cli import doctor, fetch, gate, history, key, nagios, restore, run, show, status, trust, ui, verify
+from pullagent.cli import (
+    doctor,
+    fetch,
+    gate,
+    history,
+    key,
+    nagios,
+    pin,
+    prune,
+    restore,
+    run,
+    show,
+    status,
+    trust,
+    ui,
+    verify,
+)
 from pullagent.cli import list as list_verb
 from pullagent.cli.service import Priority
 from pullagent.errors import Interrupted, PullAgentError, UsageError
@@ -49,7 +65,7 @@ def _options(
         raise typer.Exit(2)
 
 
-for verb in (run, list_verb, show, status, fetch, verify, restore, history, trust, gate, doctor):
+for verb in (run, list_verb, show, status, fetch, verify, restore, prune, pin, history, trust, gate, doctor):
     verb.register(app)
 app.add_typer(config_verbs.app, name="config")
 app.add_typer(key.app, name="key")

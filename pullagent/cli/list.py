@@ -1,5 +1,6 @@
 """`pullagent list`: what is in the store."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -9,7 +10,8 @@ import typer
 from pullagent.cli import ui
 from pullagent.errors import StoreError
 from pullagent.ledger import Ledger, looked_at
-from pullagent.model import Snapshot, rfc3339
+from pullagent.model import Snapshot, SnapshotRef, rfc3339
+from pullagent.retention import Candidate, Decision, decide
 from pullagent.store import Store
 
 _WIDE = 110
@@ -32,19 +34,22 @@ def list_snapshots(
     found = store.snapshots(host or None, source or None)
     if target and not found:
         config.select([target])
-    days = config.retention.days
+    now = datetime.now(UTC)
+    goes = {d.ref: d for d in decide(map(Candidate.of, found), config.retention, now).decisions}
     verified = _verified(Ledger(store.ledger_path))
     if as_json:
-        ui.print_json(snapshots=[_as_json(s, days, verified) for s in found])
+        ui.print_json(snapshots=[_as_json(s, goes[s.ref], verified) for s in found])
     elif found:
-        _render(found, days, verified, datetime.now(UTC))
+        _render(found, goes, verified, now)
     else:
         ui.tell(
             f"there are no snapshots{f' of {target}' if target else ''} in {config.store} yet: pullagent run makes them"
         )
 
 
-def _render(found: list[Snapshot], days: int, verified: dict[str, str], now: datetime) -> None:
+def _render(
+    found: list[Snapshot], goes: Mapping[SnapshotRef, Decision], verified: dict[str, str], now: datetime
+) -> None:
     columns = ["Snapshot", "Taken (UTC)", "Age", "Plain", "Stored", "Took", "State", "Goes"]
     rows = [
         [
@@ -55,7 +60,7 @@ def _render(found: list[Snapshot], days: int, verified: dict[str, str], now: dat
             ui.size(s.stored_bytes),
             ui.duration(s.took_s),
             _state(s, verified, now),
-            _goes(s, days, now),
+            _goes(s, goes[s.ref], now),
         ]
         for s in found
     ]
@@ -84,15 +89,15 @@ def _state(snapshot: Snapshot, verified: dict[str, str], now: datetime) -> str:
     return " · ".join([*words, "pinned"] if snapshot.pinned else words)
 
 
-def _goes(snapshot: Snapshot, days: int, now: datetime) -> str:
-    expires = snapshot.expires(days)
-    if expires is None:
+def _goes(snapshot: Snapshot, decision: Decision, now: datetime) -> str:
+    if snapshot.pinned:
         return "pinned"
-    return f"in {ui.span(expires - now)}" if expires - now > timedelta() else "due"
+    if decision.expires is None:
+        return "stays"
+    return f"in {ui.span(decision.expires - now)}" if decision.expires - now > timedelta() else "due"
 
 
-def _as_json(snapshot: Snapshot, days: int, verified: dict[str, str]) -> dict[str, Any]:
-    expires = snapshot.expires(days)
+def _as_json(snapshot: Snapshot, decision: Decision, verified: dict[str, str]) -> dict[str, Any]:
     return {
         "ref": str(snapshot.ref),
         "host": snapshot.ref.name.host,
@@ -106,5 +111,5 @@ def _as_json(snapshot: Snapshot, days: int, verified: dict[str, str]) -> dict[st
         "stored_bytes": snapshot.stored_bytes,
         "took_s": snapshot.took_s,
         "verified": verified.get(str(snapshot.ref)),
-        "expires": rfc3339(expires) if expires else None,
+        "expires": rfc3339(decision.expires) if decision.expires else None,
     }

@@ -38,7 +38,7 @@ def run(
         with progress(quiet=as_json) as observer:
             report = runs.run(config, names, jobs=jobs, wait_s=wait_s, observer=observer, stop=stop)
         detail |= {"exit_code": report.exit_code, "stored": sum(o.outcome == "stored" for o in report.outcomes)}
-        detail |= {"sources": len(report.outcomes)}
+        detail |= {"sources": len(report.outcomes), "pruned": len(report.pruned)}
     if as_json:
         ui.print_json(**_as_json(report))
     else:
@@ -61,12 +61,23 @@ def _render(report: RunReport, store: Store) -> None:
     for outcome in report.outcomes:
         for warning in outcome.warnings:
             ui.tell(f"warning: {outcome.name}: {warning}")
+    _render_prune(report)
     for (error, hint), names in _by_cause(report.outcomes).items():
         ui.fail(
             PullAgentError(
                 f"{', '.join(map(str, names))}: {error}", "\n".join(filter(None, [hint, _left(store, names)]))
             )
         )
+
+
+def _render_prune(report: RunReport) -> None:
+    if report.pruned:
+        shown = ", ".join(map(str, report.pruned[:4])) + (" …" if len(report.pruned) > 4 else "")
+        ui.tell(f"pruned {len(report.pruned)}: {shown}")
+    if report.refused:
+        ui.tell(f"warning: nothing was pruned: {report.refused.reason}")
+        for line in report.refused.hint.splitlines():
+            ui.tell(f"hint: {line}")
 
 
 def _row(outcome: Outcome) -> tuple[str, ...]:
@@ -117,5 +128,6 @@ def _as_json(report: RunReport) -> dict[str, Any]:
             }
             for o in report.outcomes
         ],
-        "pruned": [],
+        "pruned": [str(ref) for ref in report.pruned],
+        "prune_refused": report.refused.reason if report.refused else None,
     }

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pullagent import manifest as manifests
+from pullagent import pins
 from pullagent.cli import ui
 from pullagent.model import Snapshot, rfc3339
 
@@ -21,22 +22,27 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show one snapshot: what it is, its files, where it lies."""
-    _, snapshot = ui.find(ui.config_of(context), ref)
+    store, snapshot = ui.find(ui.config_of(context), ref)
+    raw = store.pin_of(snapshot)
+    pin = pins.parse(raw) if raw is not None else None
     if as_json:
         manifest = json.loads(manifests.dump(snapshot.manifest)) if snapshot.manifest else None
         ui.print_json(
             ref=str(snapshot.ref),
             state=snapshot.state,
             pinned=snapshot.pinned,
+            pin=json.loads(pins.dump(pin)) if pin else None,
             path=str(snapshot.path),
             manifest=manifest,
         )
     else:
-        _render(snapshot)
+        _render(snapshot, pins.told(pin))
 
 
-def _render(snapshot: Snapshot) -> None:
+def _render(snapshot: Snapshot, pinned: str) -> None:
     pairs = [("snapshot", str(snapshot.ref)), ("state", snapshot.state + (" · pinned" if snapshot.pinned else ""))]
+    if snapshot.pinned:
+        pairs.append(("pinned", pinned))
     if snapshot.problem:
         pairs.append(("problem", snapshot.problem))
     manifest = snapshot.manifest

@@ -12,6 +12,7 @@ from pullagent.errors import CommandFailed, ContentError, HostKeyError, SealErro
 from pullagent.gate import commands_of, digest_of
 from pullagent.ledger import Ledger
 from pullagent.model import RunReport, SourceName, StopSignal
+from pullagent.plausibility import judge
 from pullagent.pull import Connect, Puller
 from pullagent.sources.base import Remote
 from pullagent.store import Store
@@ -136,7 +137,9 @@ def test_a_stop_stores_nothing(config: Config) -> None:
 def test_a_snapshot_under_half_the_usual_size_is_marked(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is stored, says so in the list, in its manifest and in the exit code."""
     assert run(config, Both(config)).exit_code == 0
-    monkeypatch.setattr("pullagent.pull.shrunk_from", lambda size, earlier: 10 * size if len(earlier) == 1 else None)
+    monkeypatch.setattr(
+        "pullagent.pull.judge", lambda size, earlier: judge(size, [(state, 10 * past) for state, past in earlier[-1:]])
+    )
     report = run(config, Both(config))
     assert report.exit_code == 5
     newest = Store(config.store).snapshots("pavroto-2", "agama")[0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 from pullagent import run as runs
 from pullagent.config import Config
 from pullagent.errors import HostKeyError, PullAgentError, SourceError, Stopped
-from pullagent.model import Observer, RunReport, SourceName, StopSignal
+from pullagent.ledger import Ledger
+from pullagent.model import Observer, Refusal, RunReport, SnapshotRef, SourceName, StopSignal
 from pullagent.sources.base import Remote
+from pullagent.store import Store
+from tests.unit.storing import put
 from tests.unit.test_pull import AGAMA, LOGS, Both
 from tests.unit.toml import changed, loaded
 
@@ -92,3 +96,104 @@ def test_a_stop_ends_the_pause(tmp_path: Path) -> None:
 
     with pytest.raises(Stopped):
         runs.run(config, config.source_names(), observer=Impatient(), stop=stop, connect=connect)
+
+
+DAY = timedelta(days=1)
+GONE = SourceName("gone", "away")
+
+
+def old(config: Config) -> dict[SourceName, list[SnapshotRef]]:
+    """Five snapshots of 20 and more days ago of each source, and of one that hosts.toml does not name."""
+    store = Store(config.store)
+    start = datetime.now(UTC) - 20 * DAY
+    for name in (AGAMA, LOGS, GONE):
+        for days in range(5):
+            put(store, start - days * DAY, name)
+    return {name: [s.ref for s in store.snapshots(name.host, name.source)] for name in (AGAMA, LOGS, GONE)}
+
+
+def lines(config: Config, event: str) -> list[dict[str, Any]]:
+    """The ledger's lines of one verb."""
+    return [e for e in Ledger(Store(config.store).ledger_path).entries() if e["event"] == event]
+
+
+def test_a_run_prunes(tmp_path: Path) -> None:
+    """After the pulls what is too old goes; the newest good ones stay, also of a source that is no longer named."""
+    config = config_with(tmp_path, 1)
+    before = old(config)
+    report = run(config, 0, SourceError("none"))
+    assert (report.exit_code, report.refused) == (0, None)
+    assert [*report.pruned] == [*before[GONE][3:], *before[AGAMA][2:], *before[LOGS][2:]]
+    (line,) = lines(config, "prune")
+    assert line["ok"]
+    assert line["detail"] == {"removed": [*map(str, report.pruned)], "kept": 9, "refused": None, "swept": []}
+
+
+def test_a_run_with_nothing_to_prune_writes_no_line(tmp_path: Path) -> None:
+    """The history is not to be filled with what did not happen."""
+    config = config_with(tmp_path, 1)
+    assert run(config, 0, SourceError("none")).pruned == ()
+    assert lines(config, "prune") == []
+
+
+def test_a_source_that_failed_loses_nothing(tmp_path: Path) -> None:
+    """Nor does one that was not asked for."""
+    config = config_with(tmp_path, 1)
+    before = old(config)
+    report = run(config, 1, SourceError("the server is away"))
+    assert report.exit_code == 3
+    assert [*report.pruned] == [*before[GONE][3:], *before[LOGS][2:]]
+
+
+def test_a_run_that_stored_nothing_prunes_nothing(tmp_path: Path) -> None:
+    """Whatever the age."""
+    config = config_with(tmp_path, 1)
+    old(config)
+    assert run(config, 2, SourceError("the server is away")).pruned == ()
+    assert len(Store(config.store).snapshots()) == 15
+
+
+def test_a_run_whose_prune_refuses_ends_with_5(tmp_path: Path) -> None:
+    """All was stored, nothing was removed, and it is said why; the ledger keeps it."""
+    config = config_with(tmp_path, 1)
+    old(config)
+    future = put(Store(config.store), datetime.now(UTC) + DAY, GONE)
+    report = run(config, 0, SourceError("none"))
+    assert (report.exit_code, report.pruned) == (5, ())
+    assert report.refused is not None
+    assert future.name in report.refused.hint
+    (line,) = lines(config, "prune")
+    assert (line["ok"], line["exit_code"]) == (False, 1)
+    assert "future" in line["detail"]["refused"]
+
+
+def test_a_clock_that_leapt_is_seen_before_the_pulls_hide_it(tmp_path: Path) -> None:
+    """The run's own lines have the leapt clock's time: the entry from before them counts."""
+    config = config_with(tmp_path, 1)
+    old(config)
+    Ledger(Store(config.store).ledger_path).append(
+        "run", ok=True, exit_code=0, took_s=0, now=datetime.now(UTC) - 365 * DAY
+    )
+    report = run(config, 0, SourceError("none"))
+    assert report.exit_code == 5
+    assert report.refused is not None
+    assert "nothing was done here since" in report.refused.reason
+    assert run(config, 0, SourceError("none")).exit_code == 0
+
+
+def test_a_prune_that_fails_is_told_and_takes_no_snapshot_along(tmp_path: Path) -> None:
+    """What was pulled is stored; that the rest went wrong is in the report."""
+    config = config_with(tmp_path, 1)
+    old(config)
+    (config.store / ".trash").rmdir()
+    (config.store / ".trash").touch()
+    with pytest.raises(PullAgentError):
+        run(config, 0, SourceError("none"))
+    (config.store / ".trash").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pullagent.run._PRUNE_WAIT_S", 0.0)
+        with Store(config.store).removing():
+            report = run(config, 0, SourceError("none"))
+    assert [o.outcome for o in report.outcomes] == ["stored", "stored"]
+    assert report.exit_code == 5
+    assert report.refused == Refusal("another prune or forget is at work", "try again in a moment")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pullagent.errors import NoSuchSnapshot
+from pullagent.errors import NoSuchSnapshot, UsageError
 from pullagent.model import RefQuery, SourceName
 from pullagent.store import Store
 from tests.unit.storing import AGAMA, LOGS, START, put, replace
@@ -60,7 +60,6 @@ def test_a_snapshot_tells_its_sizes_and_times(store: Store) -> None:
     assert (snapshot.state, snapshot.problem, snapshot.pinned) == ("good", "", False)
     assert (snapshot.plain_bytes, snapshot.stored_bytes, snapshot.took_s) == (24, 8, 90.0)
     assert snapshot.taken == START
-    assert snapshot.expires(14) == START + 14 * DAY
 
 
 def test_a_shrunk_snapshot_is_listed_as_such(store: Store) -> None:
@@ -69,12 +68,17 @@ def test_a_shrunk_snapshot_is_listed_as_such(store: Store) -> None:
     assert [s.state for s in store.snapshots()] == ["shrunk"]
 
 
-def test_a_pinned_snapshot_does_not_expire(store: Store) -> None:
-    """PINNED.json in the directory pins it."""
-    (put(store) / "PINNED.json").write_text("{}")
+@pytest.mark.parametrize(
+    "make", [Path.touch, Path.mkdir, lambda p: p.symlink_to("nowhere")], ids=["file", "dir", "link"]
+)
+def test_whatever_is_called_a_pin_pins(store: Store, make: Callable[[Path], None]) -> None:
+    """PINNED.json in the directory pins it, readable or not: what must stay must not go for a damaged file."""
+    make(put(store) / "PINNED.json")
     (snapshot,) = store.snapshots()
     assert snapshot.pinned
-    assert snapshot.expires(14) is None
+    assert store.pin_of(snapshot) is not None
+    with pytest.raises(UsageError, match="is pinned"), store.removing():
+        store.unpublish(snapshot.ref)
 
 
 def lose(name: str) -> Callable[[Path], None]:

@@ -1,0 +1,82 @@
+"""What a look at a snapshot's directory finds, without reading its data."""
+
+import gc
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pullagent import damage as damages
+from pullagent import manifest as manifests
+from pullagent.damage import Damage
+from pullagent.durable import read_plain
+from pullagent.errors import StoreError
+from pullagent.manifest import Manifest
+from pullagent.model import Snapshot, SnapshotRef
+
+PIN = "PINNED.json"
+
+
+def read_snapshot(ref: SnapshotRef, path: Path) -> Snapshot | None:
+    """What a look finds at `path`; None when it was removed meanwhile."""
+    found = _look_at(ref, path)
+    return found if found.state != "damaged" or os.path.lexists(path) else None
+
+
+def _look_at(ref: SnapshotRef, path: Path) -> Snapshot:
+    within = f"{path}/"
+    pinned = os.path.lexists(within + PIN)
+    try:
+        manifest = manifests.parse(read_plain(within + "manifest.json"))
+    except OSError as error:
+        return Snapshot(ref, path, "damaged", None, pinned, f"manifest.json: {error.strerror}")
+    except StoreError as error:
+        return Snapshot(ref, path, "damaged", None, pinned, error.message)
+    problem = _mismatch(ref, within, manifest) or _marked(path, within)
+    return Snapshot(ref, path, "damaged" if problem else manifest.state, manifest, pinned, problem)
+
+
+def _marked(path: Path, within: str) -> str:
+    """What a verification found; empty for nothing."""
+    return str(read_damage(path) or "") if os.path.lexists(within + damages.FILE) else ""
+
+
+def _mismatch(ref: SnapshotRef, within: str, manifest: Manifest) -> str:
+    """What a look without reading the files finds wrong; empty for nothing."""
+    if (manifest.host, manifest.source, manifest.id) != (ref.name.host, ref.name.source, ref.id):
+        return f"manifest.json is that of {manifest.host}/{manifest.source}@{manifest.id}"
+    for entry in manifest.artifacts:
+        try:
+            found = os.lstat(within + entry.file)
+        except OSError as error:
+            return f"{entry.file}: {error.strerror}"
+        if not stat.S_ISREG(found.st_mode):
+            return f"{entry.file}: not a plain file"
+        if found.st_size != entry.stored_bytes:
+            return f"{entry.file}: {found.st_size} bytes, not {entry.stored_bytes}"
+    return ""
+
+
+@contextmanager
+def no_collector() -> Iterator[None]:
+    """Keep the collector of cycles away: among thousands of manifests its search takes longer than reading them."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        # what was read goes when nobody holds it; there are no cycles to look for among it later either
+        gc.freeze()
+        gc.enable()
+
+
+def read_damage(path: Path) -> Damage | None:
+    try:
+        return damages.parse(read_plain(f"{path}/{damages.FILE}"))
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return damages.parse(b"")
