@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pydantic_core import from_json
+
 from pullagent.errors import StoreError
 from pullagent.model import rfc3339
 
@@ -69,6 +71,16 @@ class Ledger:
             if file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file.fileno())
+        if not size:
+            self._sync_name()
+
+    def _sync_name(self) -> None:
+        """Have the name of a new ledger on disk too."""
+        directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
     def _give_to_owner(self, descriptor: int) -> None:
         """What root begins (by a trust, say) must stay writable to the account that pulls: the store's owner."""
@@ -120,9 +132,13 @@ class Ledger:
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
+        # three times as fast as the standard library's, which takes what this one refuses: halves of characters
+        entry = from_json(line)
+    except ValueError:
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            return None
     return entry if isinstance(entry, dict) and entry.get("v") == VERSION else None
 
 

@@ -3,15 +3,19 @@
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pullagent.errors import StoreError
 from pullagent.ledger import Ledger
+from tests.faults.mounts import needs_root, resize, small_disk
 
 NOW = datetime(2026, 11, 23, 1, 0, 3, tzinfo=UTC)
 WRITER = """
@@ -19,8 +23,9 @@ import sys
 from pathlib import Path
 from pullagent.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]))
-for number in range(50):
+for number in range(int(sys.argv[3])):
     ledger.append("pull", ok=True, exit_code=0, took_s=number, detail={"from": sys.argv[2], "pad": "x" * (number * 90)})
+    print(number, flush=True)
 """
 
 
@@ -124,15 +129,80 @@ def test_a_line_is_one_line_of_ascii(ledger: Ledger) -> None:
     assert [e["detail"] for e in ledger.entries()] == [detail]
 
 
-def test_many_processes_at_once_write_whole_lines(ledger: Ledger) -> None:
-    """Eight processes with fifty lines each: four hundred whole lines."""
+def writers(ledger: Ledger, lines: int, **more: Any) -> list["subprocess.Popen[str]"]:
+    """Eight processes that write at once, and say which lines they have written."""
     root = Path(__file__).parents[2]
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(ledger.path), str(n)], cwd=root) for n in range(8)]
-    assert [w.wait() for w in writers] == [0] * 8
-    entries = list(ledger.entries())
-    assert len(entries) == len(ledger.path.read_bytes().splitlines()) == 400
+    argv = [[sys.executable, "-c", WRITER, str(ledger.path), str(number), str(lines)] for number in range(8)]
+    return [subprocess.Popen(a, cwd=root, text=True, stdout=subprocess.PIPE, **more) for a in argv]
+
+
+def told(writer: "subprocess.Popen[str]") -> list[int]:
+    """What a writer that has ended said it had written."""
+    assert writer.stdout is not None
+    with writer.stdout as lines:
+        return [int(line) for line in lines.read().split()]
+
+
+def written(ledger: Ledger, number: int) -> list[float]:
+    """The lines of one writer that can be read."""
+    return [e["took_s"] for e in ledger.entries() if e["detail"].get("from") == str(number)]
+
+
+def test_many_processes_at_once_write_whole_lines(ledger: Ledger) -> None:
+    """Eight processes with two hundred lines each: sixteen hundred whole lines, each writer's in its order."""
+    running = writers(ledger, 200)
+    assert [(len(told(w)), w.wait()) for w in running] == [(200, 0)] * 8
+    assert len(list(ledger.entries())) == len(ledger.path.read_bytes().splitlines()) == 1600
     for number in range(8):
-        assert [e["took_s"] for e in entries if e["detail"]["from"] == str(number)] == list(range(50))
+        assert written(ledger, number) == list(range(200))
+
+
+def test_killed_writers_lose_nothing_they_had_written(ledger: Ledger) -> None:
+    """Kill -9 in the midst of it: every line that was reported is there, and no other line suffers."""
+    running = writers(ledger, 100_000)
+    deadline = time.monotonic() + 30
+    for number, writer in enumerate(running):
+        while len(written(ledger, number)) < 5 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        writer.kill()
+    reported = [told(writer) for writer in running]
+    for number, writer in enumerate(running):
+        assert writer.wait() == -signal.SIGKILL
+        assert len(reported[number]) >= 4
+        found = written(ledger, number)
+        # a line may be written whole and its writer die before it can say so
+        assert found in (reported[number], [*reported[number], len(reported[number])])
+    note(ledger, "after")
+    assert [e["event"] for e in ledger.entries()][-1] == "after"
+    assert ledger.path.read_bytes().endswith(b"\n")
+
+
+@needs_root
+def test_a_full_disk_costs_only_what_it_refused(tmp_path: Path) -> None:
+    """Eight writers until the disk is full, which ends them with an error; with room again the next line is whole."""
+    with small_disk(tmp_path / "disk", 400):
+        ledger = Ledger(tmp_path / "disk" / "ledger.jsonl")
+        running = writers(ledger, 100_000, stderr=subprocess.PIPE)
+        for number, writer in enumerate(running):
+            said = writer.communicate(timeout=60)
+            assert "No space left on device" in said[1]
+            assert writer.returncode == 1
+            assert written(ledger, number) == [int(line) for line in said[0].split()]
+        resize(tmp_path / "disk", 1000)
+        before = list(ledger.entries())
+        note(ledger, "after")
+        assert [e["event"] for e in ledger.entries()] == [*(e["event"] for e in before), "after"]
+
+
+def test_a_long_ledger_is_read_in_a_moment(ledger: Ledger) -> None:
+    """A hundred thousand lines, decades of them: well under a second of work; those of one event likewise."""
+    note(ledger, "pull")
+    line = ledger.path.read_bytes()
+    ledger.path.write_bytes((line * 99 + line.replace(b'"pull"', b'"verify"')) * 1000)
+    begun = time.process_time()
+    assert sum(1 for _ in ledger.entries()) == 100_000
+    assert sum(1 for _ in ledger.entries(events=("verify",))) == 1000
+    assert time.process_time() - begun < 1
 
 
 def test_a_short_write_is_an_error(ledger: Ledger) -> None:
