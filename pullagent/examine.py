@@ -172,7 +172,7 @@ def _find_strangers(snapshot: Snapshot, look: Look, known: set[str]) -> None:
         kind = foreign.kind(entry)
         if entry.name in (*known, MANIFEST, SUMS, RECOVERY) or (entry.name in _NOTES and kind == "a file"):
             continue
-        look.add(entry.name, "foreign", f"{kind} that neither {MANIFEST} nor {SUMS} names")
+        look.add(entry.name, "foreign", f"{kind} that nothing here names")
 
 
 def examine_content(

@@ -1,5 +1,6 @@
 """`pullagent history`: who did what, when, and how it ended."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,16 @@ from pullagent.store import Store
 
 _WIDE = 120
 _SCREENFUL = 50
+_WORDS = {
+    3: "some failed",
+    4: "damage",
+    11: "locked",
+    12: "wrong key",
+    13: "host key",
+    129: "interrupted",
+    130: "interrupted",
+    143: "terminated",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -42,13 +53,15 @@ def history(
 
 
 def _render(entries: list[dict[str, Any]]) -> None:
-    columns = ["When (UTC)", "Who", "What", "Of", "Ended", "Took"]
-    rows = [[_when(e), str(e.get("who")), str(e.get("event")), _subject(e), _ended(e), _took(e)] for e in entries]
     if ui.out.is_terminal and ui.out.width < _WIDE:
-        # who and how long matter less than how it ended
-        keep = (0, 2, 3, 4)
-        columns, rows = [columns[i] for i in keep], [[row[i] for i in keep] for row in rows]
-    ui.table(columns, rows, right=("Took",))
+        # in one column, so that a reference stays whole; who and how long matter less than how it ended
+        rows = [[_when(e), str(e.get("event")), ": ".join(filter(None, [_subject(e), _ended(e)]))] for e in entries]
+        ui.table(("When (UTC)", "What", "Of, and how it ended"), rows)
+        return
+    rows = [
+        [_when(e), str(e.get("who")), str(e.get("event")), _subject(e) or "-", _took(e), _ended(e)] for e in entries
+    ]
+    ui.table(("When (UTC)", "Who", "What", "Of", "Took", "Ended"), rows, right=("Took",))
 
 
 def _when(entry: dict[str, Any]) -> str:
@@ -69,20 +82,20 @@ def _subject(entry: dict[str, Any]) -> str:
 def _ended(entry: dict[str, Any]) -> str:
     detail = entry.get("detail")
     known = detail if isinstance(detail, dict) else {}
-    if entry.get("ok"):
-        return " ".join(filter(None, ["ok", _told(known)]))
-    why = known.get("error") or known.get("reason") or _told(known)
-    return f"failed, {entry.get('exit_code')}" + (f": {why}" if why else "")
+    code = entry.get("exit_code", 1)
+    word = "ok" if entry.get("ok") else f"{_WORDS.get(code, 'failed')} ({code})"
+    return ": ".join(filter(None, [word, ", ".join(_told(known))]))
 
 
-def _told(detail: dict[str, Any]) -> str:
-    """The few details that say more than `ok`."""
-    told = []
+def _told(detail: dict[str, Any]) -> Iterator[str]:
+    """The few details that an operator looks for here; `--json` has all."""
+    for key in ("error", "refused", "reason", "target", "fingerprint", "recipient"):
+        if isinstance(detail.get(key), str) and detail[key]:
+            yield detail[key]
     if isinstance(detail.get("stored_bytes"), int):
-        told.append(ui.size(detail["stored_bytes"]))
+        yield ui.size(detail["stored_bytes"])
+    if isinstance(detail.get("stored"), int):
+        yield f"{detail['stored']} of {detail.get('sources')} stored"
     for key, word in (("ids", "sound"), ("damaged", "damaged"), ("removed", "removed")):
-        if isinstance(detail.get(key), list) and (detail[key] or key == "ids"):
-            told.append(f"{len(detail[key])} {word}")
-    if isinstance(detail.get("reason"), str):
-        told.append(detail["reason"])
-    return ", ".join(told)
+        if isinstance(detail.get(key), list) and detail[key]:
+            yield f"{len(detail[key])} {word}"

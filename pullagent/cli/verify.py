@@ -76,9 +76,9 @@ def _print_json(report: "VerifyReport") -> None:
 
 
 def _render(report: "VerifyReport") -> None:
-    rows = [(str(p.ref or "-"), p.problem, p.file, p.detail) for p in report.problems]
+    rows = [(str(p.ref or "(the store)"), p.problem, f"{p.file}: {p.detail}") for p in report.problems]
     if rows:
-        ui.table(("Snapshot", "Problem", "File", "Detail"), rows)
+        ui.table(("Snapshot", "Problem", "File"), rows)
         ui.say()
     deep = sum(look.opened is True for look in report.looks)
     what = "" if all(look.opened is None for look in report.looks) else f", {deep} of them down to their content"
@@ -92,13 +92,13 @@ def _fail(report: "VerifyReport", store: Store) -> None:
     if damaged:
         names = ", ".join(map(str, damaged[:4])) + (f" and {len(damaged) - 4} more" if len(damaged) > 4 else "")
         hints = [_left(store, name) for name in dict.fromkeys(ref.name for ref in damaged)]
-        hints.append("look at the disk (dmesg, smartctl), and take a new snapshot now: pullagent run")
+        hints.append("look at the disk (dmesg, smartctl), and make a new one: pullagent run")
         ui.fail(DamageError(f"damaged: {names}", "\n".join(hints)))
     elif report.problems:
         ui.fail(
             DamageError(
                 "the data is as it was stored, but not all that lies beside it",
-                f"find out who changed or left it; what is foreign can be moved out of {store.root}",
+                f"who changed or left it? What is foreign can be moved out of {store.root}",
             )
         )
     unopened = [look.ref for look in report.looks if look.opened is False]
@@ -114,4 +114,6 @@ def _fail(report: "VerifyReport", store: Store) -> None:
 def _left(store: Store, name: SourceName) -> str:
     """What there is to fall back on."""
     good = next((s for s in store.snapshots(name.host, name.source) if s.state == "good"), None)
-    return f"newest of {name} not known to be damaged: {good.ref if good else 'there is none'}"
+    if good is None:
+        return f"no good snapshot of {name} is left: pullagent run {name}"
+    return f"take {good.ref} instead; all: pullagent list"
