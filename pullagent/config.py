@@ -65,6 +65,10 @@ class Config:
             found += _recipients_in(self.path.parent / self.encryption.recipients_file, self.path)
         return tuple(dict.fromkeys(found))
 
+    def pull_keys(self) -> set[Path]:
+        """The private keys that pulls log in with."""
+        return {self.identity_file, *(host.identity_file for host in self.hosts.values())}
+
     def source_names(self) -> list[SourceName]:
         """Every source, in the order of the file."""
         return [SourceName(host.name, source) for host in self.hosts.values() for source in host.sources]
@@ -130,6 +134,12 @@ def load(path: Path, kinds: Mapping[str, type]) -> Config:
         raise ConfigError(f"{path}: no sources", "write a table [hosts.NAME.sources.SOURCE] with its kind")
     _refuse_twins(config)
     return config
+
+
+def with_keys(config: Config, places: Mapping[Path, Path]) -> Config:
+    """The configuration with its keys looked for where `places` says."""
+    hosts = {n: replace(h, identity_file=places.get(h.identity_file, h.identity_file)) for n, h in config.hosts.items()}
+    return replace(config, identity_file=places.get(config.identity_file, config.identity_file), hosts=hosts)
 
 
 def with_pull_key(config: Config, key: Path) -> Config:

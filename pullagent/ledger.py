@@ -59,7 +59,9 @@ class Ledger:
             raise StoreError(f"{self.path}: {error.strerror}", "the ledger could not be written") from error
 
     def _write(self, line: bytes) -> None:
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        # no link: root may write here too, in a directory that is another's
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self.path, flags, 0o600)
         with os.fdopen(descriptor, "r+b", buffering=0) as file:
             self._give_to_owner(file.fileno())
             fcntl.flock(file, fcntl.LOCK_EX)

@@ -60,7 +60,7 @@ def _gateway(config: Config, at: Address, user: str, keys: tuple[Path, ...], age
 
 def _own_keys(config: Config) -> list[Path]:
     """The operator's own keys in ~/.ssh, but never the pull key, should it lie there."""
-    pull_keys = {_content(file) for file in (config.identity_file, *(h.identity_file for h in config.hosts.values()))}
+    pull_keys = {_content(file) for file in config.pull_keys()}
     places = [Path.home() / ".ssh" / name for name in ("id_ed25519", "id_ecdsa", "id_rsa")]
     return [file for file in places if os.access(file, os.R_OK) and _content(file) not in pull_keys]
 

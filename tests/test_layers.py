@@ -55,6 +55,7 @@ LAYERS = """
     its tables           tables
     the manifest         manifest pins
     other programs       programs
+    its rights           privileges
     the values           model
     a doctor's finding   diagnosis
     their words          words

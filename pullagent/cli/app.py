@@ -9,7 +9,7 @@ from typing import Annotated, cast
 import typer
 from typer.main import get_command
 
-from pullagent import __version__
+from pullagent import __version__, privileges
 from pullagent.cli import config as config_verbs
 from pullagent.cli import (
     doctor,
@@ -73,7 +73,7 @@ app.add_typer(key.app, name="key")
 
 def main() -> None:
     """Run the command line; ends the process with a documented exit code."""
-    os.umask(0o077)
+    privileges.harden()
     ui.prepare_process()
     code = _run(sys.argv[1:])
     try:

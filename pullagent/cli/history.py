@@ -37,7 +37,7 @@ def history(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show what was done: every run, pull, fetch, restore, verification and so on; who, when, how it ended."""
-    store = Store(ui.config_of(context).store)
+    store = Store(ui.as_store_owner(ui.config_of(context)).store)
     if limit is None:
         limit = _SCREENFUL if ui.out.is_terminal and not as_json else 0
     entries = list(Ledger(store.ledger_path).entries())

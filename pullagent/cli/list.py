@@ -28,7 +28,7 @@ def list_snapshots(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """List the snapshots in the store, newest first."""
-    config = ui.config_of(context)
+    config = ui.as_store_owner(ui.config_of(context))
     host, _, source = (target or "").partition("/")
     store = Store(config.store)
     found = store.snapshots(host or None, source or None)

@@ -21,7 +21,7 @@ def pin(
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; `show` and the ledger tell it.")],
 ) -> None:
     """Keep a snapshot, whatever its age, until it is unpinned."""
-    config = ui.config_of(context)
+    config = ui.as_store_owner(ui.config_of(context))
     _, snapshot = ui.find(config, ref)
     with ui.recorded(config, "pin", snapshot.ref.name, str(snapshot.ref)) as detail:
         detail["reason"] = reason
@@ -34,7 +34,7 @@ def unpin(
     ref: Annotated[str, typer.Argument(metavar="REF", help="HOST/SOURCE@ID, @latest or a prefix.")],
 ) -> None:
     """Leave a pinned snapshot to retention again."""
-    config = ui.config_of(context)
+    config = ui.as_store_owner(ui.config_of(context))
     _, snapshot = ui.find(config, ref)
     with ui.recorded(config, "unpin", snapshot.ref.name, str(snapshot.ref)):
         pruning.unpin(config, snapshot)

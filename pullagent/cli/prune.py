@@ -25,7 +25,7 @@ def prune(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Remove the snapshots that [retention] lets go."""
-    config = ui.config_of(context)
+    config = ui.as_store_owner(ui.config_of(context))
     if dry_run:
         report = pruning.dry_run(config, datetime.now(UTC))
     else:
@@ -63,7 +63,7 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove one snapshot for good, whatever its age; never a pinned one, nor the last good one of its source."""
-    config = ui.config_of(context)
+    config = ui.as_store_owner(ui.config_of(context))
     if not reason.strip():
         raise UsageError("forget needs a reason", 'say why it goes:  --reason "taken with a wrong clock"')
     _, snapshot = ui.find(config, ref)

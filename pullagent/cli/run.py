@@ -31,6 +31,7 @@ def run(
     wait_s = _seconds(wait)
     config = ui.config_of(context)
     names = config.select(targets or [])
+    config = ui.as_store_owner(config)
     from pullagent import run as runs
 
     with ui.recorded(config, "run") as detail:

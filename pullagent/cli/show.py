@@ -22,7 +22,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show one snapshot: what it is, its files, where it lies."""
-    store, snapshot = ui.find(ui.config_of(context), ref)
+    store, snapshot = ui.find(ui.as_store_owner(ui.config_of(context)), ref)
     raw = store.pin_of(snapshot)
     pin = pins.parse(raw) if raw is not None else None
     if as_json:

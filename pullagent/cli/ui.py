@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pullagent import config as configs
-from pullagent import keys
+from pullagent import keys, privileges
 from pullagent.cli.service import Priority, credential, mark
 from pullagent.config import Config
 from pullagent.errors import ConfigError, Interrupted, PullAgentError, StoreError, UsageError
@@ -186,6 +186,24 @@ def config_of(context: typer.Context) -> Config:
     return load_config(context.find_root().params.get("config"))
 
 
+def as_store_owner(config: Config) -> Config:
+    """Where root works on another user's store, become that user; the configuration with keys that still open.
+
+    For verbs that work on the store alone, once they have read what only root may read.
+    """
+    owner = privileges.owner_to_become(config.store)
+    if owner is None:
+        return config
+    if unreadable := privileges.unreadable_to(owner):
+        raise UsageError(
+            f"the store belongs to {owner.name}, who may not read the program in {unreadable}",
+            "install it where everybody may read it, such as /opt/pullagent",
+        )
+    kept = {file: privileges.held(file, owner) for file in config.pull_keys()}
+    privileges.become(owner)
+    return configs.with_keys(config, kept)
+
+
 def find(config: Config, reference: str) -> tuple[Store, Snapshot]:
     """The store, and the snapshot that a reference means."""
     store = Store(config.store)
@@ -248,15 +266,16 @@ def recorded(
         try:
             # a trust before the first run leaves no line: a store must not come to be by it, owned by who knows whom
             if store.root.exists():
-                Ledger(store.ledger_path).append(
-                    event,
-                    ok=code == 0,
-                    exit_code=code,
-                    took_s=time.monotonic() - begun,
-                    host=name.host if name else host,
-                    source=name.source if name else None,
-                    ref=ref,
-                    detail=detail,
-                )
+                with privileges.acting_as(privileges.owner_to_become(store.root)):
+                    Ledger(store.ledger_path).append(
+                        event,
+                        ok=code == 0,
+                        exit_code=code,
+                        took_s=time.monotonic() - begun,
+                        host=name.host if name else host,
+                        source=name.source if name else None,
+                        ref=ref,
+                        detail=detail,
+                    )
         except StoreError as error:
             tell(f"warning: this was not written to the ledger: {error.message}")

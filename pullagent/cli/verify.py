@@ -50,6 +50,7 @@ def verify(
         snapshots = verifying.sample(snapshots, looked, percent)
     strangers = [] if scope.which else store.foreign(scope.host, scope.source)
     opening = ui.read_identity(identity) if identity else nullcontext()
+    ui.as_store_owner(config)
     with opening as opened, progress(quiet=as_json) as observer:
         report = verifying.Verifier(store, KINDS, identity=opened, observer=observer).verify(snapshots, strangers)
     for warning in report.warnings:

@@ -65,6 +65,7 @@ class Agent:
 
     def __init__(self, directory: Path, host: ProductionHost) -> None:
         self.directory, self.host = directory, host
+        self.python = sys.executable
         self.home = directory / "home"
         self.home.mkdir(parents=True, mode=0o700)
         self.store = directory / "store"
@@ -150,7 +151,7 @@ class Agent:
 
     def argv(self, *arguments: str | Path) -> list[str]:
         """The command line of `pullagent`."""
-        return [sys.executable, "-m", "pullagent", "--config", str(self.config_file), *map(str, arguments)]
+        return [self.python, "-m", "pullagent", "--config", str(self.config_file), *map(str, arguments)]
 
     def restore(self, ref: str, *options: str | Path, identity: Path | None = None, stdin: bytes | None = None) -> Done:
         """`restore REF` onto the host it came from, with the lab's SSH key and no question."""

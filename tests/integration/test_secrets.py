@@ -1,7 +1,8 @@
 """Accounts with passwords: they work, whatever stands in them, and show nowhere."""
 
 import re
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,78 @@ def test_a_password_shows_nowhere(agent: Agent) -> None:
         assert part not in calls
         assert part not in done.out + done.err
         assert not any(part.encode() in data for data in kept)
+
+
+class Watch:
+    """Looks at the command lines and environments of all processes of this machine while `process` runs."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", secrets: Sequence[str]) -> None:
+        self.found: set[str] = set()
+        self.looks = 0
+        wanted = [secret.encode() for secret in secrets]
+        while process.poll() is None:
+            for place in ("cmdline", "environ"):
+                for file in Path("/proc").glob(f"[0-9]*/{place}"):
+                    self._look(file, wanted)
+            self.looks += 1
+
+    def _look(self, file: Path, wanted: list[bytes]) -> None:
+        try:
+            data = file.read_bytes()
+        except OSError:
+            return
+        self.found.update(f"{file.name}: {data[:100]!r}" for secret in wanted if secret in data)
+
+
+def watched(agent: Agent, *arguments: str | Path, secrets: Sequence[str], stdin: bytes | None = None) -> None:
+    """Run a verb that succeeds, and see that no process here or on the host shows a secret, nor its output."""
+    process = subprocess.Popen(
+        agent.argv(*arguments),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=agent.environment(),
+        cwd=agent.home,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process:
+        process.stdin.write(stdin or b"")
+        process.stdin.close()
+        watch = Watch(process, secrets)
+        said = process.stdout.read().decode()
+    assert process.returncode == 0, said
+    assert watch.looks > 3
+    assert watch.found == set()
+    assert not any(secret in said for secret in secrets)
+
+
+def test_no_process_shows_a_secret(agent: Agent, tmp_path: Path) -> None:
+    """No command line and no environment, here or on the host, ever holds a password, an identity or a private key."""
+    agent.host.server.load("GRANT ALL ON *.* TO 'dumper'@'localhost'")
+    identity = agent.identity.read_text()
+    secrets = ["pa$$w", identity.splitlines()[-1], agent.host.identity.read_text().splitlines()[1]]
+    assert secrets[1].startswith("AGE-SECRET-KEY-1")
+    opening, ref = ("--identity", agent.identity), f"{AGAMA}@latest"
+    watched(agent, "run", AGAMA, secrets=secrets)
+    watched(agent, "fetch", ref, "-o", tmp_path / "a", "--decrypt", *opening, secrets=secrets)
+    by_pipe = ("fetch", ref, "-o", tmp_path / "b", "--decrypt", "--identity", "-")
+    watched(agent, *by_pipe, secrets=secrets, stdin=identity.encode())
+    agent.host.server.load("DROP DATABASE agama")
+    login = ("--to", f"{agent.host.sshd.user}@pavroto-2", "--ssh-key", agent.host.identity)
+    watched(agent, "restore", ref, *login, *opening, "--yes", secrets=secrets)
+    kept = [path.read_bytes() for path in agent.store.rglob("*") if path.is_file()]
+    assert not any(secret.encode() in data for data in kept for secret in secrets)
+    readable = [path for path in agent.store.rglob("*") if path.stat().st_mode & 0o077]
+    assert not readable
+
+
+def test_the_watch_sees_what_it_looks_for() -> None:
+    """A secret in a command line or an environment would be found."""
+    with subprocess.Popen(["sleep", "1"], env={"SECRET": "in-environment"}) as process:
+        assert len(Watch(process, ["in-environment"]).found) == 1
+    with subprocess.Popen(["sh", "-c", "sleep 1; : in-arguments"]) as process:
+        assert len(Watch(process, ["in-arguments"]).found) == 1
 
 
 @pytest.fixture
