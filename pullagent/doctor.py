@@ -129,7 +129,7 @@ class _Examination(threading.Thread):
             except (HostError, ConfigError) as error:
                 yield of_error("SSH login", error)
                 return
-            yield good("host key", f"pinned: {', '.join(key.fingerprint for key in pinned)}")
+            yield good("host key", f"{', '.join(key.kind for key in pinned)}, as pinned")
             yield good("SSH login", f"as {self._host.user} to {self._host.address} port {self._host.port}")
             yield from self._look_inside(remote)
 
@@ -194,4 +194,4 @@ def _gate(remote: Remote, digest: str) -> Diagnosis:
         return bad("gate", f"asked for its digest it answers {answer[:80]!r}", hint)
     if answer != digest:
         return bad("gate", "it is older than hosts.toml or this version", renewal(remote.name))
-    return good("gate", f"in place and up to date (digest {digest[:16]}…)")
+    return good("gate", f"in place and up to date ({digest[:16]}…)")

@@ -56,7 +56,7 @@ def programs() -> Iterator[Diagnosis]:
 
 def _configuration(config: Config) -> str:
     configs.check_files(config)
-    return f"{config.path}: sources: {len(config.source_names())}, hosts: {len(config.hosts)}"
+    return f"{config.path}, sources: {len(config.source_names())}"
 
 
 def _recipients(config: Config) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def _files(config: Config) -> Diagnosis:
     found = [problem for problem in problems if problem is not None]
     if found:
         return bad("files", "; ".join(text for text, _ in found), "\n".join(hint for _, hint in found))
-    return good("files", "keys are private; hosts.toml, known_hosts and recipients can be changed by nobody else")
+    return good("files", "nobody else reads keys or changes what is trusted")
 
 
 def _in_use(config: Config) -> set[Path]:
@@ -204,7 +204,7 @@ def _space(config: Config, snapshots: Sequence[Snapshot]) -> Diagnosis:
     needed = sum(filter(None, sizes.values()))
     if not sizes:
         return good("free space", f"{size(free)} free; how much a run takes is not known yet")
-    detail = f"{size(free)} free for the next run, which takes {size(needed)} if it is like the last"
+    detail = f"{size(free)} free; the last run took {size(needed)}"
     if free < needed * _ENOUGH:
         return bad("free space", detail, f"free space there: df -h {place}; pullagent list shows what takes it")
     if free < needed * _COMFORTABLE:
@@ -228,7 +228,7 @@ def _clock(config: Config, snapshots: Sequence[Snapshot], now: datetime) -> Diag
         return bad("clock", detail, "which is wrong? Set the clock (timedatectl) before anything runs")
     if ask("timedatectl", "show", "-p", "NTPSynchronized", "--value") == "no":
         return doubtful("clock", f"{rfc3339(now)}, but not synchronised", "timedatectl set-ntp true, or install chrony")
-    return good("clock", f"{rfc3339(now)}, after all that is stored")
+    return good("clock", f"{rfc3339(now)}, later than what is stored")
 
 
 def _time(text: object) -> datetime | None:
@@ -259,7 +259,7 @@ def _prerequisites(config: Config, snapshots: Sequence[Snapshot]) -> Diagnosis:
         return bad("restore", f"RESTORE.txt is missing in {', '.join(str(s.path) for s in silent)}", hint)
     if none:
         return doubtful("restore", f"no sound snapshot yet of {', '.join(none)}", f"pullagent run {' '.join(none)}")
-    return good("restore", f"a sound snapshot of each of {len(newest)} sources, with its runbook")
+    return good("restore", "a sound snapshot and runbook of every source")
 
 
 def _timer() -> Iterator[Diagnosis]:

@@ -82,11 +82,7 @@ def _lines(detail: str, taken: int) -> list[str]:
     if not ui.out.is_terminal:
         return ["; ".join(lines)]
     width = max(20, ui.out.width - _RESULT - max(taken, _NAME))
-    return [
-        part
-        for line in lines
-        for part in textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
-    ]
+    return [part for line in lines for part in textwrap.wrap(line, width, break_on_hyphens=False) or [""]]
 
 
 def _summary(seen: list[Diagnosis]) -> str:

@@ -148,7 +148,7 @@ class InfluxDB:
     def _version(self, host: Remote) -> str:
         findings = Findings()
         self._probe(host, findings)
-        return f"{self.api} and {self.backup} answer; InfluxDB {findings.server_version}"
+        return f"InfluxDB {findings.server_version} at {self.api}, {self.backup}"
 
     def _present(self, host: Remote) -> str:
         try:
@@ -165,7 +165,7 @@ class InfluxDB:
         except CommandFailed as error:
             raise self._explained(error, host.name) from error
         check.finish()
-        return f"users, grants, queries and {len(self.config_files)} files can be read"
+        return "users, grants, queries and config_files are readable"
 
     def _free_bytes(self, host: Remote) -> int:
         try:
@@ -182,7 +182,7 @@ class InfluxDB:
         has = f"{self.staging} has {size(free)} free"
         if last_bytes is None:
             return good("staging", f"{has}; how much a backup takes is not known yet")
-        detail = f"{has} for a backup, the last of which took {size(last_bytes)}"
+        detail = f"{has}; the last backup took {size(last_bytes)}"
         hint = f"free space there, or set `staging` in hosts.toml:  ssh {host} df -h {self.staging}"
         if free < last_bytes:
             return bad("staging", detail, hint)

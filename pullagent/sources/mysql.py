@@ -116,7 +116,7 @@ class MySQL:
             without_client = isinstance(error.__cause__, CommandFailed) and error.__cause__.status == 127
             yield of_error("dump client" if without_client else "database login", error)
             return
-        yield good("dump client", server.dump_version)
+        yield good("dump client", " ".join(server.dump_version.partition(", for ")[0].split()))
         yield good("database login", f"{server.account} at {server.kind} {server.version}")
         yield judged("option files", lambda: self._refuse_options(server))
         yield judged("grants", lambda: self._refuse_grants(server))

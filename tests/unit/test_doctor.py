@@ -56,7 +56,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     """A host with both kinds, whose key is pinned; nothing of this machine is looked at."""
     made = loaded(tmp_path, changed("store path", str(tmp_path / "store")))
     monkeypatch.setattr(doctors, "of_this_machine", lambda *_: iter(()))
-    key = type("Key", (), {"fingerprint": "SHA256:pinned"})()
+    key = type("Key", (), {"kind": "ssh-ed25519"})()
     monkeypatch.setattr(doctors, "pinned_keys", lambda _: [key])
     return made
 
