@@ -16,6 +16,8 @@ from pullagent.tables import (
     CompressionTable,
     EncryptionTable,
     HostTable,
+    MonitoringTable,
+    NotifyTable,
     ObjectivesTable,
     RetentionTable,
     RunTable,
@@ -54,6 +56,8 @@ class Config:
     objectives: ObjectivesTable
     ssh: SshTable
     run: RunTable
+    monitoring: MonitoringTable
+    notify: NotifyTable
     identity_file: Path
     known_hosts: Path
     hosts: Mapping[str, Host]
@@ -126,6 +130,8 @@ def load(path: Path, kinds: Mapping[str, type]) -> Config:
         objectives=tables["objectives"],
         ssh=tables["ssh"],
         run=tables["run"],
+        monitoring=tables["monitoring"],
+        notify=tables["notify"],
         identity_file=identity_file,
         known_hosts=base / tables["ssh"].known_hosts,
         hosts=hosts,

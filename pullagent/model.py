@@ -253,6 +253,8 @@ class RunReport:
     outcomes: tuple[Outcome, ...]
     pruned: tuple[SnapshotRef, ...] = ()
     refused: Refusal | None = None
+    problems: tuple[str, ...] = ()
+    """What went wrong beside the backups: a notification, the textfile."""
 
     @property
     def exit_code(self) -> int:
@@ -276,6 +278,9 @@ class Observer:
 
     def retrying(self, names: Sequence[SourceName], pause_s: float, attempt: int, attempts: int) -> None:
         """`names` failed, and are tried again after `pause_s` seconds: attempt number `attempt` of `attempts`."""
+
+    def warned(self, text: str) -> None:
+        """Something beside the backups went wrong: a notification was not delivered, say."""
 
     def defect(self, trace: str) -> None:
         """A defect of pullagent's own ended the pull of a source; `trace` is Python's account of it."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from pullagent.announce import Announcement
 from pullagent.config import Config
 from pullagent.errors import PullAgentError
 from pullagent.ledger import Ledger
@@ -38,6 +39,20 @@ def run(
     observer, stop = observer or Observer(), stop or StopSignal()
     pruner = _Pruner(config)
     puller = Puller(config, observer=observer, stop=stop, connect=connect)
+    with Announcement(config, names, observer) as announcement:
+        report = _pull(config, puller, names, jobs, wait_s, observer, stop)
+        return announcement.ended(pruner.after(report, clock(), stop))
+
+
+def _pull(
+    config: Config,
+    puller: Puller,
+    names: Sequence[SourceName],
+    jobs: int,
+    wait_s: float,
+    observer: Observer,
+    stop: StopSignal,
+) -> RunReport:
     report = puller.run(names, jobs=jobs, wait_s=wait_s)
     for attempt in range(2, config.run.attempts + 1):
         failed = [o.name for o in report.outcomes if o.outcome == "failed" and o.exit_code not in _HOPELESS]
@@ -48,7 +63,7 @@ def run(
         stop.wait(pause_s)
         stop.check()
         report = _after(report, puller.run(failed, jobs=jobs, wait_s=wait_s))
-    return pruner.after(report, clock(), stop)
+    return report
 
 
 class _Pruner:

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from pullagent.model import NAME_PATTERN
 
@@ -33,6 +34,30 @@ def _host(text: str) -> str:
             f"found {text!r}; write a host name or an IP address alone; port and user have keys of their own"
         )
     return text
+
+
+def is_http_url(value: object) -> bool:
+    """Whether `value` is a URL that can be pinged."""
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[^\s/?#]+\S*", value):
+        return False
+    try:
+        parts = urlsplit(value)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _ping_url(value: Any) -> Any:
+    # what was found is never shown: whoever has the URL can speak for this server
+    if not is_http_url(value):
+        raise ValueError("not an http:// or https:// URL (not shown)")
+    return value
+
+
+def _message_urls(value: Any) -> Any:
+    if not isinstance(value, list) or not all(isinstance(url, str) and "://" in url for url in value):
+        raise ValueError('not a list of URLs (not shown); write ["mailto://…"]')
+    return value
 
 
 Recipient = Annotated[str, AfterValidator(recipient)]
@@ -114,6 +139,27 @@ class RunTable:
 
 
 @dataclass(frozen=True)
+class MonitoringTable:
+    """[monitoring]: the textfile for node_exporter that every run writes."""
+
+    __pydantic_config__ = STRICT
+    prometheus_file: PathText | None = None
+
+
+@dataclass(frozen=True)
+class NotifyTable:
+    """[notify]: a URL to ping at start and end of a run, and where to send messages. URLs are secrets, never shown."""
+
+    __pydantic_config__ = STRICT
+    ping_url: Annotated[str | None, BeforeValidator(_ping_url)] = field(default=None, repr=False)
+    ping_url_file: PathText | None = None
+    message_urls: Annotated[tuple[str, ...], BeforeValidator(_message_urls)] = field(default=(), repr=False)
+    message_urls_file: PathText | None = None
+    details: Flag = False
+    timeout_s: Annotated[float, Field(gt=0, le=300, allow_inf_nan=False, strict=True)] = 10
+
+
+@dataclass(frozen=True)
 class HostTable:
     """[hosts.NAME]: where and as whom to log in; `gateway` is a jump host, [USER@]HOST[:PORT] or a host's name."""
 
@@ -133,6 +179,8 @@ TABLES: dict[str, type] = {
     "objectives": ObjectivesTable,
     "ssh": SshTable,
     "run": RunTable,
+    "monitoring": MonitoringTable,
+    "notify": NotifyTable,
 }
 
 

@@ -22,10 +22,13 @@ LAYERS = """
     its screen           cli.ui cli
     its service manager  cli.service
     a whole run          run
+    what is told of it   announce
     use cases            doctor fetch prune pull restore status trust verify
     parts of theirs      doctor_local examine gate
     the keys' proof      key_check
     its numbers          metrics
+    its letters          bulletin
+    its post             notify messenger
     its verdicts         verdicts
     its facts            chronicle
     opened for them      logins opened
@@ -80,7 +83,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "fabric": ("host",),
     "paramiko": ("host",),
     "zstandard": ("seal",),
-    "subprocess": ("seal", "keys", "cli.gate", "programs"),
+    "subprocess": ("seal", "keys", "cli.gate", "programs", "notify"),
     "typer": ("cli",),
     "click": ("cli",),
     "rich": ("cli",),
@@ -92,6 +95,7 @@ PURE = (
     "retention",
     "gate",
     "verdicts",
+    "bulletin",
     "chronicle",
     "metrics",
     "words",

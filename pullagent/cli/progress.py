@@ -45,7 +45,15 @@ class _Bar(BarColumn):
         return super().render(task) if task.total else Text("")  # type: ignore[return-value]
 
 
-class Bars(Observer):
+class Warnings(Observer):
+    """What must be said even where progress is not wanted."""
+
+    def warned(self, text: str) -> None:
+        """One line."""
+        ui.tell(f"warning: {text}")
+
+
+class Bars(Warnings):
     """One line for each job: what it does, bytes, rate, elapsed time."""
 
     def __init__(self, console: Console) -> None:
@@ -102,7 +110,7 @@ class Bars(Observer):
             self._progress.remove_task(task)
 
 
-class Lines(Observer):
+class Lines(Warnings):
     """For the journal: a line for each source that has ended."""
 
     def __enter__(self) -> Observer:
@@ -186,6 +194,10 @@ class Status(Observer):
         """Nothing for one line."""
         self._inner.defect(trace)
 
+    def warned(self, text: str) -> None:
+        """Nothing for one line."""
+        self._inner.warned(text)
+
     def ended(self, outcome: Outcome) -> None:
         """Count it by how it ended."""
         with self._lock:
@@ -221,7 +233,7 @@ def _retry(names: Sequence[SourceName], pause_s: float, attempt: int, attempts: 
 
 def progress(*, quiet: bool = False) -> AbstractContextManager[Observer]:
     """Bars on a terminal, plain lines elsewhere; nothing when `quiet`. A service manager that asks hears it too."""
-    shown: AbstractContextManager[Observer] = nullcontext(Observer())
+    shown: AbstractContextManager[Observer] = nullcontext(Warnings())
     if not quiet:
         shown = Bars(ui.err) if ui.err.is_terminal else Lines()
     return Status(shown) if watched() else shown

@@ -40,6 +40,8 @@ def run(
             report = runs.run(config, names, jobs=jobs, wait_s=wait_s, observer=observer, stop=stop)
         detail |= {"exit_code": report.exit_code, "stored": sum(o.outcome == "stored" for o in report.outcomes)}
         detail |= {"sources": len(report.outcomes), "pruned": len(report.pruned)}
+        if report.problems:
+            detail["problems"] = [*report.problems]
     if as_json:
         ui.print_json(**_as_json(report))
     else:

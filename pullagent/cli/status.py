@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from pullagent import status as statuses
+from pullagent.announce import tell_overdue
 from pullagent.chronicle import Event
 from pullagent.cli import nagios, ui
 from pullagent.errors import PullAgentError, UsageError
@@ -30,6 +31,7 @@ def status(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     as_nagios: Annotated[bool, typer.Option("--nagios", help="Print one line with performance data.")] = False,
+    notify: Annotated[bool, typer.Option("--notify", help="Send a message where sources are overdue.")] = False,
     prometheus: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a textfile for node_exporter instead.")
     ] = None,
@@ -38,7 +40,11 @@ def status(
     with _unknown(as_nagios):
         if as_json + as_nagios + (prometheus is not None) > 1:
             raise UsageError("--json, --nagios and --prometheus exclude each other", "call it once for each")
-        report = statuses.read(ui.config_of(context), datetime.now(UTC))
+        config = ui.config_of(context)
+        report = statuses.read(config, datetime.now(UTC))
+        if notify:
+            for problem in tell_overdue(config, report):
+                ui.tell(f"warning: {problem}")
         if prometheus is not None:
             statuses.write_metrics(report, prometheus)
         elif as_json:
