@@ -170,6 +170,11 @@ def check_files(config: Config) -> None:
     if not config.known_hosts.is_file():
         hint = "pin the hosts' keys: " + "; ".join(f"pullagent trust {name}" for name in config.hosts)
         raise ConfigError(f"{config.path}: [ssh]: known_hosts: there is no file {config.known_hosts}", hint)
+    for key in ("ping_url_file", "message_urls_file"):
+        named: str | None = getattr(config.notify, key)
+        if named is not None and not (config.path.absolute().parent / named).is_file():
+            hint = "write the URL there, alone on its line, mode 0600"
+            raise ConfigError(f"{config.path}: [notify]: {key}: there is no file {named}", hint)
 
 
 def _hosts(path: Path, tables: Any, kinds: Mapping[str, type], base: Path, pull_key: Path) -> dict[str, Host]:

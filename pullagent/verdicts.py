@@ -22,14 +22,15 @@ _AHEAD = timedelta(minutes=1)
 class Standing:
     """How one source stands at `now`.
 
-    `brief` says why in words of our own; `error` is what the last failed pull said, which may quote remote programs.
+    `why` and `notes` are words of our own; `error` is what the last failed pull said, which may quote remote programs.
     `last_good` is the newest good snapshot; `trend` the plain sizes of the newest ones, in bytes, oldest first.
     """
 
     name: SourceName
     verdict: str
-    brief: str
+    why: str
     error: str
+    notes: str
     last_good: Snapshot | None
     age: timedelta | None
     trend: tuple[int, ...]
@@ -38,7 +39,12 @@ class Standing:
     @property
     def reason(self) -> str:
         """All of why, on one line."""
-        return f"{self.brief}: {self.error}" if self.error else self.brief
+        return (f"{self.why}: {self.error}" if self.error else self.why) + self.notes
+
+    @property
+    def brief(self) -> str:
+        """The same without what remote programs said."""
+        return self.why + self.notes
 
     @property
     def critical(self) -> bool:
@@ -70,16 +76,18 @@ def judge(
     good = next((s for s in past if s.state == "good" and s.ref.id not in bad), None)
     age = None if good is None else max(now - good.taken, timedelta())
     failed = _failed(facts.pulled, past)
-    case = _Case(snapshots, past, sorted(bad), good, age, failed, facts, objectives, now)
-    verdict, brief = case.decide()
+    case = _Case(snapshots, past, [f"{name}@{i}" for i in sorted(bad)], good, age, failed, facts, objectives, now)
+    verdict, why = case.decide()
     error = failed.error if failed is not None and verdict in ("NEVER", "LATE", "FAILED") else ""
     sizes = [s.plain_bytes for s in snapshots[:TREND] if s.plain_bytes is not None]
-    return Standing(name, verdict, brief + case.notes(), _short(error), good, age, tuple(reversed(sizes)), facts)
+    return Standing(name, verdict, why, _short(error), case.notes(), good, age, tuple(reversed(sizes)), facts)
 
 
 @dataclass(frozen=True)
 class _Case:
-    """All that a verdict rests on. `past` are the snapshots that do not lie in the future."""
+    """All that a verdict rests on. `past` are the snapshots that do not lie in the future, `bad` the damaged ones'
+    references, oldest first.
+    """
 
     all: Sequence[Snapshot]
     past: Sequence[Snapshot]
@@ -97,8 +105,8 @@ class _Case:
         """
         if not self.all:
             return "NEVER", self._never()
-        if self.past and self.past[0].ref.id in self.bad:
-            return "DAMAGED", f"{self.past[0].ref.id} is damaged{_because(self.past[0])}; {self._last_good()}"
+        if self.past and str(self.past[0].ref) in self.bad:
+            return "DAMAGED", f"{self.past[0].ref} is damaged{_because(self.past[0])}; {self._last_good()}"
         if self.age is None:
             return self._none_good()
         if self.age > self._allowed():
@@ -108,14 +116,14 @@ class _Case:
         if self.failed is not None:
             return "FAILED", f"{self._last_good()}; {self._since()}"
         if self.past[0].state == "shrunk":
-            return "SHRUNK", f"{self.past[0].ref.id} is under half of the usual size; {self._last_good()}"
+            return "SHRUNK", f"{self.past[0].ref} is under half of the usual size; {self._last_good()}"
         return "OK", self._last_good()
 
     def notes(self) -> str:
         """What does not make the verdict, and must not go unsaid."""
         text = ""
         if len(self.past) < len(self.all) and self.past:
-            text += f"; {self.all[0].ref.id} lies in the future"
+            text += f"; {self.all[0].ref} lies in the future"
         drill, minutes = self.facts.drilled, self.objectives.rto_minutes
         if drill is not None and drill.took_s > minutes * 60:
             text += f"; the last drill took {span(timedelta(seconds=drill.took_s))}, over {minutes:g} min"
@@ -129,7 +137,7 @@ class _Case:
 
     def _none_good(self) -> tuple[str, str]:
         if not self.past:
-            return "LATE", f"{self.all[-1].ref.id} lies in the future: was the clock wrong?"
+            return "LATE", f"{self.all[-1].ref} lies in the future: was the clock wrong?"
         return "NEVER", "there is no good snapshot" + (f"; {self._since()}" if self.failed else "")
 
     def _last_good(self) -> str:
@@ -161,10 +169,10 @@ def _because(snapshot: Snapshot) -> str:
     return f" ({snapshot.problem})" if snapshot.problem else ""
 
 
-def _list(ids: Sequence[str]) -> str:
-    if len(ids) == 1:
-        return f"{ids[0]} is"
-    return f"{ids[-1]} and {len(ids) - 1} older {'one' if len(ids) == 2 else 'ones'} are"
+def _list(refs: Sequence[str]) -> str:
+    if len(refs) == 1:
+        return f"{refs[0]} is"
+    return f"{refs[-1]} and {len(refs) - 1} older {'one' if len(refs) == 2 else 'ones'} are"
 
 
 def _short(error: str) -> str:

@@ -18,7 +18,6 @@ from pullagent.model import rfc3339
 from pullagent.status import StatusReport
 from pullagent.verdicts import Standing
 
-_WIDE = 110
 _BARS = "▁▂▃▄▅▆▇"
 
 
@@ -88,13 +87,14 @@ def _render(report: StatusReport) -> None:
         f"Drill (RTO {objectives.rto_minutes:g} min)",
     ]
     rows = [_row(s, report.now, trend=terminal) for s in report.standings]
-    if terminal and ui.out.width < _WIDE:
+    needed = sum(max(len(line[i]) for line in [columns, *rows]) + 2 for i in range(len(columns)))
+    if terminal and ui.out.width < needed:
         # what was proved and when can wait for a wider window; what is wrong with the backups cannot
         columns, rows = columns[:4], [row[:4] for row in rows]
     ui.table(columns, rows)
-    for standing in report.standings:
-        if standing.verdict != "OK" or ";" in standing.brief:
-            ui.say(f"{standing.name}: {standing.verdict}: {standing.reason}")
+    told = [s for s in report.standings if s.verdict != "OK" or s.notes]
+    if told:
+        ui.facts([(str(s.name), f"{s.verdict}: {s.reason}") for s in told])
     if report.next_run is not None:
         ui.say(f"next run: {report.next_run:%Y-%m-%d %H:%M} UTC, in {ui.span(report.next_run - report.now)}")
 

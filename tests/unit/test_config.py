@@ -131,6 +131,12 @@ def test_files_that_are_named_must_exist(tmp_path: Path) -> None:
     assert "pullagent trust pavroto-2" in caught.value.hint
     (tmp_path / "known").touch()
     check_files(config)
+    config = loaded(tmp_path, value | {"notify": {"ping_url_file": "ping", "message_urls_file": "urls"}})
+    (tmp_path / "ping").touch()
+    with pytest.raises(ConfigError, match="message_urls_file"):
+        check_files(config)
+    (tmp_path / "urls").touch()
+    check_files(config)
 
 
 @given(names=st.lists(safe_names, min_size=1, max_size=4, unique=True))

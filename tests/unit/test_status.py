@@ -83,7 +83,7 @@ def test_damage_in_the_store_is_seen(store: Store, config: Config) -> None:
     found = status.read(config, NOW)
     assert [s.verdict for s in found.standings] == ["DAMAGED", "DAMAGED"]
     assert found.standings[0].age == timedelta(hours=33)
-    assert found.standings[1].brief == "2026-11-22T010003Z is damaged; the last good snapshot is 9 h old"
+    assert found.standings[1].brief == "pavroto-2/logs@2026-11-22T010003Z is damaged; the last good snapshot is 9 h old"
 
 
 def test_the_last_good_one_is_found_behind_many_bad_ones(store: Store, config: Config) -> None:

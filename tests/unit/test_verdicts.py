@@ -87,7 +87,8 @@ def test_the_newest_damaged_is_critical_whatever_lies_behind() -> None:
     found = standing(snapshot(1, "damaged"), snapshot(9))
     assert found.verdict == "DAMAGED"
     assert found.reason == (
-        "2026-11-23T090000Z is damaged (dump.sql.zst.age: 1 bytes, not 2); the last good snapshot is 9 h old"
+        "pavroto-2/agama@2026-11-23T090000Z is damaged (dump.sql.zst.age: 1 bytes, not 2); "
+        "the last good snapshot is 9 h old"
     )
     assert standing(snapshot(1, "damaged")).reason.endswith("no good snapshot is left")
 
@@ -102,9 +103,9 @@ def test_damage_found_by_a_verification_counts() -> None:
 def test_damage_further_back_is_told_until_it_is_settled() -> None:
     """A disk that rots does not stop at one snapshot; lateness goes before it."""
     assert standing(snapshot(9), snapshot(33, "damaged")).verdict == "DAMAGED"
-    assert "2026-11-22T010000Z is damaged" in standing(snapshot(9), snapshot(33, "damaged")).reason
+    assert "pavroto-2/agama@2026-11-22T010000Z is damaged" in standing(snapshot(9), snapshot(33, "damaged")).reason
     two = standing(snapshot(9), snapshot(33, "damaged"), snapshot(57, "damaged"))
-    assert "2026-11-22T010000Z and 1 older one are damaged" in two.reason
+    assert "pavroto-2/agama@2026-11-22T010000Z and 1 older one are damaged" in two.reason
     assert standing(snapshot(30), snapshot(33, "damaged")).verdict == "LATE"
 
 
@@ -122,6 +123,8 @@ def test_a_drill_over_the_objective_is_said() -> None:
     """It does not change the verdict, which is about the backups."""
     slow = standing(snapshot(9), facts=Facts(drilled=Event(ago(100), True, 0, 5400)))
     assert (slow.verdict, slow.brief.partition("; ")[2]) == ("OK", "the last drill took 90 min, over 60 min")
+    failed = standing(snapshot(9), facts=Facts(pulled=pull(2, "no route"), drilled=Event(ago(100), True, 0, 5400)))
+    assert failed.reason.endswith("the last pull failed 2 h ago: no route; the last drill took 90 min, over 60 min")
 
 
 def test_the_trend_is_that_of_two_weeks_oldest_first() -> None:
