@@ -104,6 +104,11 @@ def load(path: Path, kinds: Mapping[str, type]) -> Config:
         text = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", "give --config FILE, or set PULLAGENT_CONFIG") from error
+    return parse(path, text, kinds)
+
+
+def parse(path: Path, text: bytes, kinds: Mapping[str, type]) -> Config:
+    """As `load`, for a hosts.toml that holds `text`, or is to hold it."""
     try:
         document = tomllib.loads(text.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -157,8 +162,11 @@ def with_pull_key(config: Config, key: Path) -> Config:
     return replace(config, identity_file=key, hosts=hosts)
 
 
-def check_files(config: Config) -> None:
-    """Look at the files that hosts.toml names; ConfigError for the first that is missing or unreadable."""
+def check_files(config: Config, *, known_hosts: bool = True) -> None:
+    """Look at the files that hosts.toml names; ConfigError for the first that is missing or unreadable.
+
+    Without `known_hosts` that file may still be missing, as it is before the first `pullagent trust`.
+    """
     config.recipients()
     files = {"identity_file": config.identity_file} | {
         f"hosts.{h.name}": h.identity_file for h in config.hosts.values()
@@ -167,7 +175,7 @@ def check_files(config: Config) -> None:
         if not file.is_file():
             hint = f"make a key for pulling: ssh-keygen -t ed25519 -N '' -f {file}"
             raise ConfigError(f"{config.path}: {key}: there is no file {file}", hint)
-    if not config.known_hosts.is_file():
+    if known_hosts and not config.known_hosts.is_file():
         hint = "pin the hosts' keys: " + "; ".join(f"pullagent trust {name}" for name in config.hosts)
         raise ConfigError(f"{config.path}: [ssh]: known_hosts: there is no file {config.known_hosts}", hint)
     for key in ("ping_url_file", "message_urls_file"):

@@ -17,7 +17,7 @@ LAYERS = """
     the program          __main__
     command line         cli.app
     its verbs            cli.config cli.doctor cli.fetch cli.gate cli.list cli.restore cli.run cli.show cli.trust
-    further verbs        cli.history cli.key cli.pin cli.prune cli.status cli.verify
+    further verbs        cli.history cli.init cli.key cli.pin cli.prune cli.status cli.verify
     its progress         cli.progress cli.nagios
     its screen           cli.ui cli
     its service manager  cli.service
@@ -31,6 +31,8 @@ LAYERS = """
     its post             notify messenger
     its verdicts         verdicts
     its facts            chronicle
+    the first hour       init
+    its hosts.toml       template
     opened for them      logins opened
     source kinds         sources
     each kind            sources.influxdb sources.mysql
@@ -93,6 +95,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 PURE = (
     "plausibility",
     "retention",
+    "template",
     "gate",
     "verdicts",
     "bulletin",

@@ -16,6 +16,7 @@ from pullagent.cli import (
     fetch,
     gate,
     history,
+    init,
     key,
     nagios,
     pin,
@@ -65,7 +66,7 @@ def _options(
         raise typer.Exit(2)
 
 
-for verb in (run, list_verb, show, status, fetch, verify, restore, prune, pin, history, trust, gate, doctor):
+for verb in (init, run, list_verb, show, status, fetch, verify, restore, prune, pin, history, trust, gate, doctor):
     verb.register(app)
 app.add_typer(config_verbs.app, name="config")
 app.add_typer(key.app, name="key")

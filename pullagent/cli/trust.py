@@ -35,7 +35,7 @@ def trust(
             ui.tell(f"pinned: {key.kind} {key.fingerprint}")
         ui.tell(f"shown:  {shown.kind} {shown.fingerprint}")
         ui.tell(f"Compare it on the host's own console:  {shown.compare}")
-        return ui.ask("Is it the same? Type yes to pin it:").lower() == "yes"
+        return (ui.ask("Is it the same? Type yes to pin it:") or "").lower() == "yes"
 
     login = trust_login(config, host)
     with ui.recorded(config, "trust", host=login.name) as detail:

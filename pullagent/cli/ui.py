@@ -220,13 +220,13 @@ def read_identity(source: Path) -> Identity:
         return Identity(keys.unlocked(identity.data))
 
 
-def ask(question: str) -> str:
-    """What is typed in answer, without spaces around it; empty at the end of input."""
+def ask(question: str) -> str | None:
+    """What is typed in answer, without spaces around it; None at the end of input."""
     try:
-        return err.input(f"{question} ").strip()
+        return err.input(Text(f"{clean(question)} ")).strip()
     except EOFError:
         tell("")
-        return ""
+        return None
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -236,7 +236,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise UsageError("this needs a confirmation, and there is no terminal to ask on", "add --yes")
     tell(question)
-    if ask("type yes to go on:").lower() != "yes":
+    if (ask("type yes to go on:") or "").lower() != "yes":
         raise UsageError("not confirmed; nothing was done")
 
 

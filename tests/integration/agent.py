@@ -14,7 +14,7 @@ from typing import Any
 from tests.lab.keys import age_identity
 from tests.lab.processes import plain_environment, run, wait_until
 from tests.lab.production import ProductionHost
-from tests.lab.typed import Typed, type_to
+from tests.lab.typed import Answer, Typed, type_to
 
 HOST = "pavroto-2"
 AGAMA, LOGS = f"{HOST}/agama", f"{HOST}/logs"
@@ -121,7 +121,7 @@ class Agent:
     def type(
         self,
         *arguments: str | Path,
-        answers: Sequence[tuple[str, str]],
+        answers: Sequence[tuple[str, Answer]],
         env: Mapping[str, str] | None = None,
         **more: Any,
     ) -> Typed:

@@ -8,12 +8,14 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab.errors import LabError
 
+# what is typed, or what does something first and then says it
+Answer = str | Callable[[], str]
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -28,7 +30,7 @@ class Typed:
 
 def type_to(
     argv: Sequence[str | Path],
-    answers: Sequence[tuple[str, str]],
+    answers: Sequence[tuple[str, Answer]],
     *,
     env: Mapping[str, str],
     cwd: Path,
@@ -75,7 +77,9 @@ def _take_terminal(descriptor: int) -> None:
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
-def _converse(process: "subprocess.Popen[bytes]", terminal: int, answers: list[tuple[str, str]], seconds: float) -> str:
+def _converse(
+    process: "subprocess.Popen[bytes]", terminal: int, answers: list[tuple[str, Answer]], seconds: float
+) -> str:
     screen, seen, deadline = b"", 0, time.monotonic() + seconds
     while True:
         ended = process.poll() is not None
@@ -85,7 +89,8 @@ def _converse(process: "subprocess.Popen[bytes]", terminal: int, answers: list[t
             seen = place + len(answers[0][0].encode())
             # what is typed before a program has switched off the echo would stand on the screen
             time.sleep(0.15)
-            os.write(terminal, answers.pop(0)[1].encode())
+            _, answer = answers.pop(0)
+            os.write(terminal, (answer if isinstance(answer, str) else answer()).encode())
         elif ended:
             break
         elif time.monotonic() > deadline:
