@@ -128,7 +128,7 @@ def sample(snapshots: Sequence[Snapshot], looked: Mapping[str, str], percent: fl
 class Verifier:
     """Verifies snapshots of one store, marks what it finds damaged, and keeps the ledger.
 
-    Where the store cannot be written by who runs it, results are only returned. `kinds` knows the content checks.
+    Where the store cannot be written, results are only returned, with a warning. `kinds` knows the content checks.
     """
 
     def __init__(
@@ -144,7 +144,6 @@ class Verifier:
         self._observer, self._clock = observer or Observer(), clock
         self._ledger = Ledger(store.ledger_path)
         self._report = VerifyReport()
-        self._writable = True
 
     def verify(self, snapshots: Sequence[Snapshot], strangers: Iterable[tuple[str, str]] = ()) -> VerifyReport:
         """Look at every snapshot, to the end. `strangers` are what `Store.foreign` found.
@@ -156,7 +155,6 @@ class Verifier:
             seal.age_version()
             _check_identity(snapshots, self._identity)
         self._report.strangers = [Problem(None, path, "foreign", _stranger(kind)) for path, kind in strangers]
-        self._prepare()
         self._observer.started(JOB, _count(snapshots), sum(self._size(s) for s in snapshots))
         for name, group in groupby(snapshots, key=lambda s: s.ref.name):
             looks: list[Look] = []
@@ -164,15 +162,6 @@ class Verifier:
                 for snapshot in group:
                     looks.extend(self._look(snapshot))
         return self._report
-
-    def _prepare(self) -> None:
-        if not self._store.root.exists():
-            return
-        try:
-            self._store.prepare()
-        except StoreError as error:
-            self._writable = False
-            self._report.warnings.append(f"the results are not noted down: {error.message}")
 
     def _size(self, snapshot: Snapshot) -> int:
         plain = snapshot.plain_bytes if self._identity else 0
@@ -200,7 +189,7 @@ class Verifier:
             look.add(present.file, "changed", "its content was found damaged; only --identity can find it sound again")
             return
         wanted = _damage(look, present, self._clock())
-        if wanted == present or not self._writable:
+        if wanted == present:
             return
         try:
             self._store.mark_damaged(snapshot, wanted)
@@ -219,8 +208,7 @@ class Verifier:
             raise
         finally:
             self._report.looks += looks
-            if self._writable:
-                self._record(name, looks, code, time.monotonic() - begun)
+            self._record(name, looks, code, time.monotonic() - begun)
 
     def _record(self, name: SourceName, looks: list[Look], code: int, took_s: float) -> None:
         detail = {

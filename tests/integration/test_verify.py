@@ -1,6 +1,5 @@
 """`verify` and `history` on the store of a real run, by the real command line."""
 
-import os
 import random
 import shutil
 import subprocess
@@ -150,23 +149,6 @@ def test_a_read_only_store_is_verified_all_the_same(agent: Agent, tmp_path: Path
         assert len(warnings) == 2, "one for the ledger, one for the mark"
         assert all("Read-only file system" in line for line in warnings)
         assert sorted(disk.rglob("*")) == before
-
-
-@needs_root
-def test_root_may_verify_the_store_of_another(agent: Agent, tmp_path: Path) -> None:
-    """Root reads the store of the account it belongs to, tells what it found, and leaves nothing there of its own."""
-    store = tmp_path / "store"
-    shutil.copytree(agent.store, store)
-    flip(next((store / AGAMA).glob("*/dump.sql.zst.age")), 0)
-    for path in (store, *store.rglob("*")):
-        os.chown(path, 65534, 65534)
-    agent.edit(str(agent.store), str(store))
-    before = {path: path.lstat().st_mtime_ns for path in store.rglob("*")}
-    done = agent.call("verify")
-    done.failed(4, "damaged")
-    assert "warning: the results are not noted down: " in done.err
-    assert "sudo -u" not in done.out
-    assert {path: path.lstat().st_mtime_ns for path in store.rglob("*")} == before
 
 
 def test_history_shows_what_was_done(agent: Agent) -> None:

@@ -410,19 +410,6 @@ def test_what_was_found_before_an_interruption_is_kept(store: Store) -> None:
     assert (line["ok"], line["exit_code"], line["detail"]["ids"]) == (False, 143, ["2026-11-23T010003Z"])
 
 
-def test_another_user_may_look_but_leaves_nothing_behind(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither mark nor ledger line, which the owner could not write to afterwards: a warning says so."""
-    damage(put(store))
-    before = contents(store.root)
-    monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    report = verify(store)
-    assert report.exit_code == 4
-    assert len(report.warnings) == 1
-    assert "belongs to" in report.warnings[0]
-    assert contents(store.root) == before
-    assert lines(store) == []
-
-
 def test_a_ledger_that_cannot_be_written_is_a_warning(store: Store) -> None:
     """The result is told all the same."""
     damage(put(store))
