@@ -1,5 +1,6 @@
 """What the store asks of a file system: locks that no dead process keeps, and writes that are on disk at once."""
 
+import errno
 import fcntl
 import os
 import time
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from pullagent.errors import LockedError, StoreError, store_error
 from pullagent.model import StopSignal
+
+_DESCRIPTION_BYTES = 8 << 20
 
 
 def directories(directory: Path) -> list[str]:
@@ -112,10 +115,13 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def read_plain(path: str) -> bytes:
-    """A file's bytes; OSError for a link, and no waiting at a pipe."""
+def read_plain(path: str | Path) -> bytes:
+    """A file's bytes; OSError for a link, and for more than any description takes; no waiting at a pipe."""
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb", 0) as file:
-        return bytes(file.read())
+        data = bytes(file.read(_DESCRIPTION_BYTES + 1))
+    if len(data) > _DESCRIPTION_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return data
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pullagent import seal
+from pullagent.durable import read_plain
 from pullagent.errors import DamageError, UsageError, system_error
 from pullagent.manifest import ArtifactEntry
 from pullagent.model import Observer, Snapshot, StopSignal
@@ -51,8 +52,7 @@ def fetch(
                         with opened.chunks(entry.name) as chunks:
                             _write(temporary / entry.name, chunks, stop)
                 for name in ("RESTORE.txt",) if identity else ("manifest.json", "SHA256SUMS", "RESTORE.txt"):
-                    if (snapshot.path / name).is_file():
-                        _write(temporary / name, iter([(snapshot.path / name).read_bytes()]), stop)
+                    _write(temporary / name, iter([read_plain(snapshot.path / name)]), stop)
                 temporary.rename(target)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pullagent import seal
+from pullagent.durable import read_plain
 from pullagent.errors import DamageError, StoreError
 from pullagent.manifest import Manifest
 from pullagent.model import Observer, Snapshot
@@ -72,8 +73,8 @@ def check_description(snapshot: Snapshot) -> None:
     )
     try:
         for name in ("RESTORE.txt", "manifest.json"):
-            expected[name] = hashlib.sha256((snapshot.path / name).read_bytes()).hexdigest()
-        found = (snapshot.path / "SHA256SUMS").read_bytes()
+            expected[name] = hashlib.sha256(read_plain(snapshot.path / name)).hexdigest()
+        found = read_plain(snapshot.path / "SHA256SUMS")
     except OSError as error:
         raise DamageError(f"{error.filename}: {error.strerror}", hint) from error
     if found != "".join(f"{digest}  {name}\n" for name, digest in expected.items()).encode():

@@ -56,6 +56,9 @@ class _StoredDump(DumpCheck):
             raise ContentError(f"the dump lacks {len(lost)} of {len(self._wanted.objects)} objects of its inventory")
 
 
+_ACCOUNTS_BYTES = 4 << 20
+
+
 @dataclass(frozen=True)
 class MySQL:
     """Keys: `databases` to dump; `socket` and `option_file` (0600, on the host) where the client's own do not serve;
@@ -242,7 +245,8 @@ class MySQL:
                 findings.warn("a view, routine, trigger or event has a definer whose account is not saved")
 
     def _compose_accounts(self, host: Remote, server: Server) -> composed.Accounts:
-        lines = host.read(self._commands.accounts(mariadb=server.mariadb)).decode(errors="replace").split("\n")
+        answer = host.read(self._commands.accounts(mariadb=server.mariadb), limit=_ACCOUNTS_BYTES)
+        lines = answer.decode(errors="replace").split("\n")
         roles = [line.removeprefix("ROLE \t") for line in lines if line.startswith("ROLE \t")]
         rest = [line for line in lines if line and not line.startswith("ROLE \t")]
         return composed.compose(roles, rest, self.databases, mariadb=server.mariadb)

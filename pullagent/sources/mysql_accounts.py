@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pullagent.errors import SourceError
 
 _TOKEN = re.compile(r"`(?:[^`]|``)*`|'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\"\"|\\.)*\"|\s+|[A-Za-z0-9_]+|.", re.DOTALL)
+# every token takes memory
+_STATEMENT = 256 << 10
 SYSTEM_ACCOUNTS = (
     "root",
     "mysql",
@@ -45,6 +47,8 @@ def compose(
     creates = [f"CREATE ROLE IF NOT EXISTS {quote(role)};" for role in roles]
     count, early, late = len(creates), [], []
     for statement in statements:
+        if len(statement) > _STATEMENT:
+            raise SourceError(f"an answer about accounts is not understood: it is {len(statement)} characters long")
         tokens = tokenize(statement)
         words = [t.upper() for t in tokens if not t.isspace()]
         if len(words) < 4:

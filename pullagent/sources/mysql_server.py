@@ -6,6 +6,8 @@ from pullagent.errors import CommandFailed, ContentError, SourceError
 from pullagent.sources.base import Remote
 from pullagent.sources.mysql_commands import DUMP, MYSQL_DUMP, OLD_SERVER_DUMP, Commands
 
+_PROBE_BYTES = 1 << 20
+
 
 @dataclass(frozen=True)
 class Server:
@@ -47,7 +49,7 @@ class Server:
 def probe(host: Remote, commands: Commands) -> Server:
     """Ask which server and programs are there. SourceError when none answers, ContentError when the answer is odd."""
     try:
-        answer = host.read(commands.probe()).decode(errors="replace")
+        answer = host.read(commands.probe(), limit=_PROBE_BYTES).decode(errors="replace")
     except CommandFailed as error:
         raise explained(error, host.name) from error
     facts: dict[str, list[str]] = {}

@@ -69,6 +69,17 @@ def test_every_exit_code_is_documented() -> None:
         assert f"| {kind.exit_code} |" in text, kind.__name__
 
 
+def test_every_promise_names_tests_that_exist() -> None:
+    """Each row of the threat model names at least one test, and each test it names is there."""
+    rows = re.findall(r"^\| (?!Promise|---)(.+?) \| (.+?) \|$", (ROOT / "docs/threat-model.md").read_text(), re.M)
+    assert len(rows) > 25
+    for promise, proof in rows:
+        named = re.findall(r"`(tests/[^`:]+\.py)::(test_[a-z0-9_]+)`", proof)
+        assert len(named) == proof.count("`") / 2 > 0, promise
+        for file, name in named:
+            assert f"def {name}(" in (ROOT / file).read_text(), f"{promise}: {file}::{name}"
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
 def test_links_lead_somewhere(document: Path) -> None:
     """Each relative link of a document names a file that is there."""

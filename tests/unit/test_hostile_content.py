@@ -13,7 +13,7 @@ from pullagent.checks.dump import DumpCheck
 from pullagent.checks.tar import InfluxBackupCheck, TarCheck
 from pullagent.errors import ContentError, SourceError
 from pullagent.model import Check
-from pullagent.sources import influxdb_inventory, mysql_inventory
+from pullagent.sources import influxdb_inventory, mysql_accounts, mysql_inventory
 from tests.unit.archives import gnu_tar, member
 from tests.unit.cuts import judge
 from tests.unit.memory import peak_growth
@@ -104,6 +104,17 @@ def test_a_list_of_objects_without_end(line: bytes, error: str) -> None:
     def read() -> None:
         with pytest.raises(ContentError, match=error):
             mysql_inventory.parse(answer)
+
+    assert peak_growth(read) < BOUND
+
+
+def test_statements_about_accounts_without_end() -> None:
+    """A statement that would be cut into millions of tokens is refused before that."""
+    statement = "GRANT " + "," * (4 * MIB)
+
+    def read() -> None:
+        with pytest.raises(SourceError, match="characters long"):
+            mysql_accounts.compose([], [statement], ("a",))
 
     assert peak_growth(read) < BOUND
 

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from pullagent import seal
 from pullagent.errors import DamageError, SealError, WrongIdentity
 from pullagent.manifest import ArtifactEntry
-from tests.unit.sealing import encrypted, nothing_left, sealed, unsealed
+from pullagent.seal import Identity
+from tests.unit.sealing import IDENTITY_FILE, encrypted, nothing_left, sealed, unsealed
 
 REFUSED = (DamageError, SealError, WrongIdentity)
 CONTENT = random.Random(6).randbytes(200_000) + b"repeated " * 9000
@@ -107,6 +109,21 @@ def test_a_wrong_stream_within_is_refused(tmp_path: Path, compressed: bytes) -> 
     entry = encrypted(tmp_path / "x", compressed, CONTENT)
     with nothing_left(), pytest.raises(DamageError):
         unsealed(tmp_path / "x", entry)
+
+
+def test_more_than_the_manifest_says_is_not_given_out(tmp_path: Path) -> None:
+    """A small file that unpacks to more than its manifest says ends there, before a disk or a server is full of it."""
+    entry = encrypted(tmp_path / "x", frame(bytes(64 << 20)), CONTENT)
+    given: list[int] = []
+
+    def take() -> None:
+        with Identity.read(IDENTITY_FILE) as identity:
+            for chunk in seal.unseal(tmp_path / "x", entry, identity):
+                given.append(len(chunk))
+
+    with nothing_left(), pytest.raises(DamageError, match="longer than its manifest says"):
+        take()
+    assert sum(given) <= len(CONTENT)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path, whole: tuple[bytes, ArtifactEntry]) -> None:
