@@ -70,9 +70,17 @@ def search(places: Iterable[Path], recipients: Sequence[str]) -> Search:
 
 
 def _files_in(place: Path) -> list[Path]:
+    """Plain files alone: to open a device can start something, and /dev is a home of Debian's account `sys`."""
     with os.scandir(place) as entries:
-        found = sorted(Path(entry.path) for _, entry in zip(range(_FILES_A_PLACE), entries, strict=False))
-    return [file for file in found if file.suffix != ".pub"]
+        some = [entry for _, entry in zip(range(_FILES_A_PLACE), entries, strict=False)]
+        return sorted(Path(e.path) for e in some if not e.name.endswith(".pub") and _is_plain(e))
+
+
+def _is_plain(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _public_halves(file: Path) -> Iterator[str | None]:

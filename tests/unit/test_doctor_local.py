@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -197,6 +198,13 @@ def test_an_identity_that_cannot_be_compared(machine: Machine) -> None:
     machine.finds("identities", "warn", "old.txt", "open the store")
 
 
+def test_a_search_that_hangs(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home on a file server that is down does not hold the rest up."""
+    monkeypatch.setattr(doctor_local, "_SEARCH_S", 0.2)
+    monkeypatch.setattr(identities, "search", lambda *_: time.sleep(3))
+    machine.finds("identities", "warn", "not done within 0.2 s", "file server")
+
+
 @pytest.mark.parametrize(("factor", "result"), [(0.5, "failed"), (1.05, "failed"), (1.5, "warn"), (3, "ok")])
 def test_too_little_space(machine: Machine, monkeypatch: pytest.MonkeyPatch, factor: float, result: str) -> None:
     """The next run takes about what the last ones of all sources took."""
@@ -214,12 +222,13 @@ def test_a_clock_before_the_newest_snapshot(machine: Machine) -> None:
 
 
 def test_a_clock_before_the_ledger(machine: Machine) -> None:
-    """A failed run leaves a line with a time, too; what is no time there is passed over."""
+    """A failed run leaves a line with a time, too; the line of a prune that refused for its clock is no witness."""
     ledger = Ledger(machine.store.ledger_path)
     ledger.append("run", ok=False, exit_code=1, took_s=1, now=NOW + timedelta(days=1))
-    with ledger.path.open("a") as file:
-        file.write('{"v": 1, "time": "soon"}\n{"v": 1, "time": "2030-01-01"}\n{"v": 1, "time": 5}\n')
+    refused = {"refused": "the clock is wrong"}
+    ledger.append("prune", ok=False, exit_code=5, took_s=1, now=NOW + timedelta(days=9), detail=refused)
     machine.finds("clock", "failed", "last line of the ledger", "timedatectl")
+    assert machine.look(NOW + timedelta(days=2))["clock"].result == "ok"
 
 
 def test_a_clock_that_is_not_synchronised(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

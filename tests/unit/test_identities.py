@@ -76,17 +76,32 @@ def test_odd_files_neither_stop_nor_slow_it(tmp_path: Path) -> None:
     assert (found.opening, found.unclear, found.places) == ((), (), 1)
 
 
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that are opened from now on; none of them is."""
+    opened = list[Path]()
+
+    def content(file: Path) -> bytes:
+        opened.append(file)
+        return b""
+
+    monkeypatch.setattr(identities, "_content", content)
+    return opened
+
+
+def test_no_device_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To open one can start something (a watchdog, a tape): a home may be /dev, or a link may lead there."""
+    (tmp_path / "link").symlink_to("/dev/null")
+    opened = recorded(monkeypatch)
+    search([Path("/dev"), tmp_path], [RECIPIENT])
+    assert [file for file in opened if not file.is_file()] == []
+    assert tmp_path / "link" not in opened
+
+
 def test_few_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A home with a million files takes no longer than one with some hundreds."""
     for number in range(identities._FILES_A_PLACE + 50):
         (tmp_path / f"{number}").touch()
-    read = list[Path]()
-
-    def content(file: Path) -> bytes:
-        read.append(file)
-        return b""
-
-    monkeypatch.setattr(identities, "_content", content)
+    read = recorded(monkeypatch)
     search([tmp_path], [RECIPIENT])
     assert len(read) == identities._FILES_A_PLACE
 
