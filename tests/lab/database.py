@@ -24,7 +24,8 @@ class DatabaseServer(ABC):
     """One server below `directory`, reachable only over `socket`; constructing starts nothing.
 
     The OS user that runs it logs in over the socket without a password, as `account`@localhost with all
-    privileges. `options`: further arguments of the server program; they win over the laboratory's own.
+    privileges. `options`: further arguments of the server program; they win over the laboratory's own. `within`: a
+    command line that runs the server's.
     """
 
     kind: ClassVar[str]
@@ -40,6 +41,7 @@ class DatabaseServer(ABC):
         self.socket = self._socket_path()
         self.started_in = 0.0
         self._options = tuple(options)
+        self.within: tuple[str, ...] = ()
         self._process = Process()
 
     @property
@@ -71,7 +73,7 @@ class DatabaseServer(ABC):
         self.directory.mkdir(parents=True, exist_ok=True)
         if not self.data.exists():
             copy_tree(self._empty_data(), self.data)
-        argv = [*self._server_argv(self.data, self.socket), *self._options]
+        argv = [*self.within, *self._server_argv(self.data, self.socket), *self._options]
         self._process.start(argv, self.log, plain_environment(self.directory))
         self._process.wait_ready(self._answers, 60, f"{self.kind} on {self.socket}")
         self.started_in = time.monotonic() - began
