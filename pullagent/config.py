@@ -181,7 +181,7 @@ def check_files(config: Config, *, known_hosts: bool = True) -> None:
     for key in ("ping_url_file", "message_urls_file"):
         named: str | None = getattr(config.notify, key)
         if named is not None and not (config.path.absolute().parent / named).is_file():
-            hint = "write the URL there, alone on its line, mode 0600"
+            hint = "write the URL there, alone on its line, readable by the user that runs it and nobody else"
             raise ConfigError(f"{config.path}: [notify]: {key}: there is no file {named}", hint)
 
 

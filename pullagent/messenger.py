@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import signal
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -40,7 +41,7 @@ def _message(order: dict[str, str]) -> str:
     try:
         import apprise
     except ImportError:
-        return "the library apprise is not installed: pip install 'pullagent[notify]'"
+        return f"the library apprise is not installed: {sys.executable} -m pip install apprise"
     service = apprise.Apprise()
     if not service.add(order["url"]):
         return "apprise knows no such URL"

@@ -13,6 +13,7 @@ from tests.integration.wrappers import DUMPS, programs
 from tests.lab.container import Container
 from tests.lab.debian import backup_server, why_not
 from tests.lab.keys import age_identity
+from tests.lab.outside import MailServer, WebServer
 from tests.lab.processes import wait_until
 from tests.lab.production import ProductionHost
 
@@ -153,6 +154,38 @@ def test_the_timer_makes_a_backup(server: Server) -> None:
     assert {priority for priority, _ in lines} == {INFO}
     assert any(text.startswith("pavroto-2/agama: stored pavroto-2/agama@") for _, text in lines)
     assert not any(text.startswith("<") for _, text in lines)
+
+
+def test_the_status_knows_the_next_run(server: Server) -> None:
+    """It asks systemd, whatever the server's time zone; without the timer nothing is promised."""
+    server.path("/etc/systemd/system/pullagent.timer.d/soon.conf").unlink()
+    server.run("ln", "-sf", "/usr/share/zoneinfo/Europe/Berlin", "/etc/localtime")
+    server.run("systemctl", "daemon-reload")
+    server.run("systemctl", "restart", "pullagent.timer")
+    ask = ("runuser", "-u", "pullagent", "--", "pullagent", "status", "--json")
+    now = datetime.now(UTC)
+    tomorrow = (now if now.hour < 1 else now + timedelta(days=1)).date()
+    answer = json.loads(server.run(*ask))
+    assert answer["verdict"] == "OK"
+    assert {s["next_run"] for s in answer["sources"]} == {f"{tomorrow}T01:00:00Z"}
+    server.run("systemctl", "stop", "pullagent.timer")
+    assert {s["next_run"] for s in json.loads(server.run(*ask))["sources"]} == {None}
+
+
+def test_the_hardened_unit_pings_and_writes_the_textfile(server: Server) -> None:
+    """What is sent goes out from within the unit, and the textfile can be read by others."""
+    textfile = "/srv/pullagent/pullagent.prom"
+    with WebServer() as web, MailServer() as mail:
+        text = server.path("/etc/pullagent/hosts.toml").read_text()
+        more = f'[notify]\nping_url = "{web.url}"\nmessage_urls = ["{mail.url}"]\n'
+        more += f'[monitoring]\nprometheus_file = "{textfile}"\n'
+        server.write("/etc/pullagent/hosts.toml", more + text, 0o640)
+        server.run("systemctl", "start", "pullagent.service")
+        server.configure()
+        assert web.heard == [("/secret-7f3a/start", ""), ("/secret-7f3a", "2 of 2 stored, exit code 0")]
+        assert mail.mails == []
+    assert server.path(textfile).stat().st_mode & 0o777 == 0o644
+    assert 'pullagent_verdict{host="pavroto-2",source="agama",verdict="OK"} 1' in server.path(textfile).read_text()
 
 
 def test_a_failed_night_is_told_in_the_journal(server: Server) -> None:

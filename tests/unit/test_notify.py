@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -22,6 +23,7 @@ from pullagent.notify import Notifier
 from pullagent.sources.base import Remote
 from pullagent.store import Store
 from tests.lab.outside import MailServer, WebServer
+from tests.lab.processes import wait_until
 from tests.unit.storing import AGAMA, LOGS, put
 from tests.unit.test_pull import Both
 from tests.unit.toml import changed, loaded
@@ -137,6 +139,19 @@ def test_a_hanging_start_does_not_hold_up_the_pulls(tmp_path: Path, web: WebServ
     assert time.monotonic() - begun < 1
 
 
+def test_no_url_stands_where_other_users_can_read_it(tmp_path: Path, web: WebServer) -> None:
+    """Neither in the arguments nor in the environment of the process that delivers."""
+    web.delay_s = 60
+    notifier = Notifier(config_with(tmp_path, ping_url=web.url, timeout_s=3))
+    notifier.ping("/start")
+    wait_until(lambda: bool(web.heard), 20, "the ping has arrived")
+    (child,) = [d.process.pid for d in notifier._under_way]
+    shown = Path(f"/proc/{child}/cmdline").read_bytes() + Path(f"/proc/{child}/environ").read_bytes()
+    assert b"messenger" in shown
+    assert b"7f3a" not in shown
+    notifier.settle()
+
+
 def test_a_server_that_answers_an_error_is_a_warning(tmp_path: Path, web: WebServer) -> None:
     """The code is named, the URL is not."""
     web.status = 500
@@ -201,7 +216,7 @@ def test_without_apprise_the_warning_says_what_to_install(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "hidden"))
     report = run(config_with(tmp_path, message_urls=[mail.url]), REMOTE)
     assert report.problems == (
-        "the message was not delivered: the library apprise is not installed: pip install 'pullagent[notify]'",
+        f"the message was not delivered: the library apprise is not installed: {sys.executable} -m pip install apprise",
     )
 
 
