@@ -57,7 +57,8 @@ def init(
     context: typer.Context,
     store: Annotated[Path | None, typer.Option(metavar="DIR", help=f"Where snapshots lie; {STORE} without.")] = None,
     recipient: Annotated[
-        list[str] | None, typer.Option(metavar="KEY", help="A public key to encrypt to: age1..., ssh-ed25519 ...")
+        list[str] | None,
+        typer.Option(metavar="KEY", help="A public key: age1..., ssh-ed25519 ...; may be repeated."),
     ] = None,
     recipients_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A file with one such key a line.")
@@ -68,8 +69,12 @@ def init(
     host: Annotated[str | None, typer.Option(metavar="NAME", help="The production host to pull from.")] = None,
     address: Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="Where it is; its name without.")] = None,
     user: Annotated[str | None, typer.Option(metavar="USER", help=f"The account there; {USER} without.")] = None,
-    mysql: Annotated[list[str] | None, typer.Option(metavar="DB", help="A MySQL or MariaDB database there.")] = None,
-    influxdb: Annotated[list[str] | None, typer.Option(metavar="DB", help="An InfluxDB database there.")] = None,
+    mysql: Annotated[
+        list[str] | None, typer.Option(metavar="DB", help="A MySQL or MariaDB database; may be repeated.")
+    ] = None,
+    influxdb: Annotated[
+        list[str] | None, typer.Option(metavar="DB", help="An InfluxDB database; may be repeated.")
+    ] = None,
     from_store: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Set up again from the copies in this store.")
     ] = None,

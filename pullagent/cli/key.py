@@ -33,6 +33,7 @@ def check(
 
     store = Store(config.store)
     with ui.read_identity(identity) as opened:
+        ui.as_store_owner(config)
         public = keys.public_keys(opened.data)
         checks = []
         for name, snapshot in key_check.newest(config, store):

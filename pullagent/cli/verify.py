@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pullagent import keys
 from pullagent.cli import ui
 from pullagent.cli.progress import progress
 from pullagent.errors import DamageError, WrongIdentity
@@ -51,7 +52,10 @@ def verify(
     strangers = [] if scope.which else store.foreign(scope.host, scope.source)
     opening = ui.read_identity(identity) if identity else nullcontext()
     ui.as_store_owner(config)
-    with opening as opened, progress(quiet=as_json) as observer:
+    with (
+        opening as opened,
+        progress(quiet=as_json or (opened is not None and keys.asks_each_time(opened.data))) as observer,
+    ):
         report = verifying.Verifier(store, KINDS, identity=opened, observer=observer).verify(snapshots, strangers)
     for warning in report.warnings:
         ui.tell(f"warning: {warning}")

@@ -15,7 +15,10 @@ import pullagent
 from tests.faults.mounts import needs_root
 from tests.integration.agent import AGAMA, Agent, wait_for_file
 from tests.integration.wrappers import HALF, wrap_dump
+from tests.lab.keys import public_text, ssh_keypair
+from tests.lab.processes import run
 from tests.lab.production import ProductionHost
+from tests.lab.typed import type_to
 
 # an account of every Debian system that is not root's
 OWNER = "backup"
@@ -156,6 +159,19 @@ def test_an_identity_of_a_user_who_is_not_root(owned: Agent) -> None:
     assert done.returncode == 0, done
     assert next(own.rglob("dump.sql")).read_bytes().startswith((b"/*", b"-- "))
     assert owners(own) == {OWNER}
+
+
+def test_a_passphrase_of_a_user_who_is_not_root(owned: Agent) -> None:
+    """He is asked for the passphrase of his SSH key, and it opens, though nobody may look into the agent."""
+    key = ssh_keypair(owned.directory / "own" / "key")
+    owned.edit(f'"{owned.recipient}"', f'"{public_text(key)}"')
+    owned.call("run", AGAMA).succeeded()
+    run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "a passphrase", "-f", key])
+    for path in (key.parent, key):
+        shutil.chown(path, OWNER)
+    argv = [*AS_OWNER, *owned.argv("key", "check", "--identity", key)]
+    done = type_to(argv, [("passphrase:", "a passphrase\n")], env=owned.environment(), cwd=Path("/"))
+    assert done.code == 0, done
 
 
 def test_no_memory_is_left_in_core_files(owned: Agent) -> None:
