@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-STAGES = ("connect", "pull", "seal", "publish", "store", "stored")
+STAGES = ("connect", "pull", "seal", "publish", "store", "prune", "stored")
 _STAGE_TEXT = {
     "connect": "between agent and host",
     "pull": "on the production host",
     "seal": "compressing and encrypting",
     "publish": "at every act on the store",
     "store": "the store's disk and directory",
+    "prune": "while snapshots are removed",
     "stored": "in stored snapshots",
 }
 _Test = TypeVar("_Test", bound=Callable[..., object])
