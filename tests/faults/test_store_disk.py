@@ -179,7 +179,11 @@ def test_what_dead_runs_left(bench: Bench, judge: Judge) -> None:
     judge.verdict()
 
 
-@fault("store", "names of coming snapshots are taken by empty directories and links", "a later name is used")
+@fault(
+    "store",
+    "names of coming snapshots are taken by empty directories and links",
+    "a later name is used; exit 5, as nothing is pruned",
+)
 def test_taken_names(bench: Bench, judge: Judge, tmp_path: Path) -> None:
     """What lies where the next snapshot would go is not replaced: a later second is taken."""
     from datetime import UTC, datetime, timedelta
@@ -199,7 +203,7 @@ def test_taken_names(bench: Bench, judge: Judge, tmp_path: Path) -> None:
     finally:
         for path in taken:
             path.unlink() if path.is_symlink() else path.rmdir()
-    judge.after("taken names", done, publishes=True, codes=(0,))
+    judge.after("taken names", done, publishes=True, codes=(5,))
     judge.lifted("taken names", AGAMA)
     judge.verdict()
 
