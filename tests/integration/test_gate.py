@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from pullagent.gate import render
+from tests.contract.kinds import build
 from tests.integration.agent import Agent
 from tests.lab.mariadb import MariaDB
 from tests.lab.mysql import MySQL
@@ -53,3 +55,17 @@ def test_a_pull_works_unchanged_and_nothing_else_runs(agent: Agent) -> None:
     rights = str(agent.host.server.query("SHOW GRANTS FOR 'gated'@'localhost'"))
     assert "ALL PRIVILEGES" not in rights
     assert "SHOW VIEW" in rights
+
+
+def test_an_account_with_a_password_waits_for_it(agent: Agent) -> None:
+    """Both servers take what is rendered for an option file: a locked account, and the line that unlocks it."""
+    source = build("mysql", {"databases": ["agama"], "option_file": "/etc/pull.cnf"})
+    key = agent.host.identity.with_name("id_ed25519.pub").read_text()
+    text = render("pavroto-2", "locked", {"agama": source}, key).files["grants.sql"]
+    server = agent.host.server
+    server.load(text)
+    made = "SHOW CREATE USER 'locked'@'localhost'"
+    assert "ACCOUNT LOCK" in str(server.query(made))
+    server.load(next(line.removeprefix("-- ") for line in text.splitlines() if "UNLOCK" in line))
+    assert "ACCOUNT LOCK" not in str(server.query(made))
+    assert "SHOW VIEW" in str(server.query("SHOW GRANTS FOR 'locked'@'localhost'"))
