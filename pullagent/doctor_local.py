@@ -245,7 +245,10 @@ def _clock(config: Config, snapshots: Sequence[Snapshot], now: datetime) -> Diag
 
 def _lock(config: Config) -> Diagnosis:
     store = Store(config.store)
-    held = {name: pid for name in config.source_names() if (pid := store.holder(name)) is not None}
+    try:
+        held = {name: pid for name in config.source_names() if (pid := store.holder(name)) is not None}
+    except PullAgentError as error:
+        return of_error("lock", error, f"ls -ld {config.store}")
     if not held:
         return good("lock", "no run is under way")
     names = ", ".join(f"{name} by process {pid}" for name, pid in held.items())

@@ -149,12 +149,14 @@ class Store:
             os.close(descriptor)
 
     def holder(self, name: SourceName) -> int | None:
-        """The process that holds a source's lock (0 if the kernel does not name it), without touching the lock."""
-        try:
-            inode = (self.root / LOCKS / name.host / f"{name.source}.lock").stat().st_ino
+        """The process that holds a source's lock (0 if the kernel does not say), without touching it. StoreError."""
+        path = self.root / LOCKS / name.host / f"{name.source}.lock"
+        with storing(path):
+            try:
+                inode = path.stat().st_ino
+            except FileNotFoundError:
+                return None
             held = Path("/proc/locks").read_text().splitlines()
-        except OSError:
-            return None
         # 1: FLOCK  ADVISORY  WRITE 4711 fe:00:2515762 0 EOF
         holders = (fields for line in held if (fields := line.split())[1:2] == ["FLOCK"] and len(fields) > 5)
         return next((max(0, int(f[4])) for f in holders if f[5].rpartition(":")[2] == str(inode)), None)

@@ -151,10 +151,11 @@ def test_no_store_yet(machine: Machine) -> None:
 
 
 def test_a_store_that_cannot_be_made(machine: Machine) -> None:
-    """Nothing can be made below a file."""
+    """Nothing can be made below a file; nor is it said then that no run is under way, which nobody can know."""
     machine.config = machine.configured(machine.known_hosts / "store")
-    found = machine.look()["store"]
-    assert (found.result, "install -d" in found.hint) == ("failed", True)
+    found = machine.look()
+    assert (found["store"].result, "install -d" in found["store"].hint) == ("failed", True)
+    assert (found["lock"].result, bool(found["lock"].hint)) == ("failed", True)
 
 
 def test_no_age(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
