@@ -155,9 +155,9 @@ class _Asked:
         """As the host does."""
         return self._remote.open(command, good)
 
-    def send(self, command: str, chunks: Iterator[bytes]) -> bytes:
+    def send(self, command: str, chunks: Iterator[bytes], stop: StopSignal | None = None) -> bytes:
         """As the host does."""
-        return self._remote.send(command, chunks)
+        return self._remote.send(command, chunks, stop)
 
     def read(self, command: str, limit: int = 16 << 20) -> bytes:
         """As the host does; HostError for what its gate refuses or what takes too long."""

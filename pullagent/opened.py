@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from pullagent import seal
 from pullagent.durable import read_plain
@@ -37,20 +37,31 @@ class OpenedSnapshot:
     @contextmanager
     def chunks(self, name: str) -> Iterator[Iterator[bytes]]:
         """The plain bytes of an artifact, at most 1 MiB at a time; checked against the manifest at their end."""
-        assert self._identity is not None
-        entry, job = self.manifest.artifact(name), str(self._snapshot.ref)
-        stream = seal.unseal(self._snapshot.path / entry.file, entry, self._identity)
+        self.step(name, self.manifest.artifact(name).plain_bytes)
 
-        def counted() -> Iterator[bytes]:
-            self._observer.started(job, name, entry.plain_bytes)
+        def counted(stream: Iterator[bytes]) -> Iterator[bytes]:
             for chunk in stream:
-                self._observer.advanced(job, len(chunk))
+                self.advanced(len(chunk))
                 yield chunk
 
-        try:
-            yield counted()
-        finally:
-            stream.close()
+        with self.quietly(name) as stream:
+            yield counted(stream)
+
+    @contextmanager
+    def quietly(self, name: str) -> Iterator[Iterator[bytes]]:
+        """As `chunks`, without progress; several may be read at once."""
+        assert self._identity is not None
+        entry = self.manifest.artifact(name)
+        with closing(seal.unseal(self._snapshot.path / entry.file, entry, self._identity)) as stream:
+            yield stream
+
+    def step(self, text: str, total_bytes: int | None = None) -> None:
+        """What is done now, and how many bytes it will be."""
+        self._observer.started(str(self._snapshot.ref), text, total_bytes)
+
+    def advanced(self, count: int) -> None:
+        """`count` more bytes of it are done."""
+        self._observer.advanced(str(self._snapshot.ref), count)
 
     def read(self, name: str) -> bytes:
         """The whole of a small artifact; StoreError above 256 MiB."""

@@ -1,33 +1,40 @@
 """Use case: put a snapshot back onto a target, and compare what it then holds with what was stored."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pullagent.config import Config
-from pullagent.errors import RestoreError
+from pullagent.diagnosis import Diagnosis, good
+from pullagent.errors import RestoreError, UsageError
 from pullagent.host import Host, Login
 from pullagent.logins import limits
 from pullagent.model import Observer, Snapshot, SnapshotRef, StopSignal
 from pullagent.opened import OpenedSnapshot
 from pullagent.seal import Identity
-from pullagent.sources.base import Restored, Source
+from pullagent.sources.base import Restoration, Restored, RestoreOptions, Source
 from pullagent.store import Store
+
+Approve = Callable[[tuple[Diagnosis, ...]], bool]
 
 
 @dataclass(frozen=True)
 class RestoreReport:
-    """What came back, and in how many seconds; `ok` when all of it is equal."""
+    """What the preflight found, what came back, and in how many seconds; `acted` is False after a dry run."""
 
     ref: SnapshotRef
     target: str
     took_s: float
     rto_s: float
-    objects: tuple[Restored, ...]
+    checks: tuple[Diagnosis, ...]
+    acted: bool
+    objects: tuple[Restored, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether everything came back as it was."""
+        """Whether everything came back as it was; after a dry run, whether it could be tried."""
+        if not self.acted:
+            return all(check.result != "failed" for check in self.checks)
         return bool(self.objects) and all(item.equal for item in self.objects)
 
 
@@ -37,25 +44,47 @@ def restore(
     snapshot: Snapshot,
     login: Login,
     identity: Identity,
+    options: RestoreOptions,
     *,
+    approve: Approve,
+    dry_run: bool = False,
     observer: Observer | None = None,
     stop: StopSignal | None = None,
 ) -> RestoreReport:
-    """Check the stored files and the identity, then log in, load, and compare.
+    """Look at everything first; then, if nothing failed and `approve` says so, load and compare.
 
-    Nothing is touched on the target before every stored hash and the identity are proven. DamageError, WrongIdentity,
-    HostKeyError, RestoreError (the target is not empty) and the host's errors.
+    Nothing is touched on the target before every stored hash and the identity are proven and the whole preflight has
+    passed. DamageError, WrongIdentity, HostKeyError, RestoreError (the target is not fit, or is half restored),
+    UsageError (not approved) and the host's errors.
     """
     begun = time.monotonic()
     opened = OpenedSnapshot(snapshot, identity, observer)
     with Store(config.store).reading(snapshot):
-        opened.check_stored()
-        opened.check_identity()
+        checks = [*_stored(opened, snapshot)]
         source = source_of(config, kinds, snapshot)
         with Host(login, limits(config), stop or StopSignal()) as host:
-            objects = tuple(source.restore(host, opened))
-    took = time.monotonic() - begun
-    return RestoreReport(snapshot.ref, str(login), took, config.objectives.rto_minutes * 60, objects)
+            checks.append(good("SSH login", f"{login}, whose host key is the pinned one"))
+            restoration = source.restoration(host, opened, options)
+            checks += restoration.preflight()
+            objects = () if dry_run else _acted(restoration, tuple(checks), approve)
+    took, rto_s = time.monotonic() - begun, config.objectives.rto_minutes * 60
+    return RestoreReport(snapshot.ref, str(login), took, rto_s, tuple(checks), not dry_run, objects)
+
+
+def _stored(opened: OpenedSnapshot, snapshot: Snapshot) -> Iterator[Diagnosis]:
+    opened.check_stored()
+    yield good("stored files", f"all {len(opened.manifest.artifacts)} are as they were when {snapshot.ref} was taken")
+    opened.check_identity()
+    yield good("identity", "opens every file")
+
+
+def _acted(restoration: Restoration, checks: tuple[Diagnosis, ...], approve: Approve) -> tuple[Restored, ...]:
+    failed = [check for check in checks if check.result == "failed"]
+    if failed:
+        raise RestoreError("; ".join(check.detail for check in failed), "\n".join(check.hint for check in failed))
+    if not approve(checks):
+        raise UsageError("not confirmed; nothing was done")
+    return tuple(restoration.act())
 
 
 def source_of(config: Config, kinds: Mapping[str, type[Source]], snapshot: Snapshot) -> Source:

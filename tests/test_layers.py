@@ -19,6 +19,7 @@ LAYERS = """
     its verbs            cli.config cli.doctor cli.fetch cli.gate cli.list cli.restore cli.run cli.show cli.trust
     further verbs        cli.history cli.init cli.key cli.pin cli.prune cli.status cli.verify
     its progress         cli.progress cli.nagios
+    its lists            cli.diagnoses
     its screen           cli.ui cli
     its service manager  cli.service
     a whole run          run
@@ -37,7 +38,10 @@ LAYERS = """
     source kinds         sources
     each kind            sources.influxdb sources.mysql
     their restores       sources.influxdb_restore sources.mysql_restore
+    what came back       sources.mysql_compare
+    their loads          sources.mysql_load
     their servers        sources.mysql_server
+    parts and keys       sources.mysql_keys sources.mysql_parts
     their commands       sources.influxdb_commands sources.mysql_commands
     their inventories    sources.influxdb_inventory sources.mysql_inventory
     their accounts       sources.mysql_accounts
@@ -107,6 +111,8 @@ PURE = (
     "sources.mysql_accounts",
     "sources.mysql_commands",
     "sources.mysql_inventory",
+    "sources.mysql_keys",
+    "sources.mysql_parts",
     "sources.influxdb_commands",
     "sources.influxdb_inventory",
 )

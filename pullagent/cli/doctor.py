@@ -1,20 +1,15 @@
 """`pullagent doctor`: look at everything that backups depend on."""
 
-import textwrap
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from pullagent.cli import ui
+from pullagent.cli import diagnoses, ui
 from pullagent.diagnosis import Diagnosis
 from pullagent.errors import ConfigError, UsageError
-
-_WORDS = {"ok": ("OK", "green"), "warn": ("WARN", "bold yellow"), "failed": ("FAILED", "bold red")}
-_RESULT, _NAME = 8, 25
 
 
 def register(app: typer.Typer) -> None:
@@ -31,9 +26,9 @@ def doctor(
     found = _looked_at(context, host)
     seen = list(found) if as_json else list(_shown(found))
     if as_json:
-        ui.print_json(checks=[_as_json(one) for one in seen])
+        ui.print_json(checks=[diagnoses.as_json(one) for one in seen])
     else:
-        ui.say(_summary(seen))
+        ui.say(diagnoses.summary(seen))
     if any(one.result == "failed" for one in seen):
         raise typer.Exit(1)
 
@@ -59,43 +54,5 @@ def _shown(found: Iterable[Diagnosis]) -> Iterator[Diagnosis]:
         if ui.out.is_terminal and here != place:
             ui.out.print(Text(ui.clean(here), style="bold"))
         place = here
-        _show(one, "" if ui.out.is_terminal else f"{here}  ")
+        diagnoses.show(one, "" if ui.out.is_terminal else f"{here}  ")
         yield one
-
-
-def _show(one: Diagnosis, place: str) -> None:
-    word, style = _WORDS[one.result]
-    name = f"{one.name}  ".ljust(_NAME)
-    first, *others = _lines(one.detail, len(name))
-    body = "dim" if one.result == "ok" else ""
-    ui.out.print(Text.assemble((f"{word:{_RESULT}}", style), (ui.clean(place + name), body), (first, body)))
-    for line in others:
-        ui.out.print(Text(" " * (_RESULT + _NAME) + line, style=body))
-    # what is to be copied is never broken
-    for line in one.hint.splitlines():
-        ui.out.print(Text.assemble((" " * _RESULT + "hint: ", "bold cyan"), ui.clean(line)))
-
-
-def _lines(detail: str, taken: int) -> list[str]:
-    """The detail in lines: on a terminal broken between words to fit beside the name, else one."""
-    lines = [ui.clean(line) for line in detail.splitlines()] or [""]
-    if not ui.out.is_terminal:
-        return ["; ".join(lines)]
-    width = max(20, ui.out.width - _RESULT - max(taken, _NAME))
-    return [part for line in lines for part in textwrap.wrap(line, width, break_on_hyphens=False) or [""]]
-
-
-def _summary(seen: list[Diagnosis]) -> str:
-    counts = Counter(one.result for one in seen)
-    said = f"{len(seen)} checks: {counts['ok']} OK"
-    return said + "".join(f", {counts[key]} {_WORDS[key][0]}" for key in ("warn", "failed") if counts[key])
-
-
-def _as_json(one: Diagnosis) -> dict[str, Any]:
-    return {
-        "name": one.name,
-        "host": one.host,
-        "result": one.result,
-        "detail": one.detail,
-        "hint": one.hint or None,
-    }

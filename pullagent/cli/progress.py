@@ -2,8 +2,8 @@
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 
 from rich.console import Console
@@ -72,6 +72,15 @@ class Bars(Warnings):
     def __enter__(self) -> Observer:
         self._progress.start()
         return self
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Out of the way meanwhile, of a question for instance."""
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            self._progress.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -237,3 +246,8 @@ def progress(*, quiet: bool = False) -> AbstractContextManager[Observer]:
     if not quiet:
         shown = Bars(ui.err) if ui.err.is_terminal else Lines()
     return Status(shown) if watched() else shown
+
+
+def paused(observer: Observer) -> AbstractContextManager[None]:
+    """Keep bars out of the way meanwhile."""
+    return observer.paused() if isinstance(observer, Bars) else nullcontext()

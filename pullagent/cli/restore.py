@@ -1,15 +1,17 @@
 """`pullagent restore`: put a snapshot back onto a rebuilt host."""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pullagent import keys
-from pullagent.cli import ui
-from pullagent.cli.progress import progress
+from pullagent.cli import diagnoses, ui
+from pullagent.cli.progress import paused, progress
+from pullagent.diagnosis import Diagnosis
 from pullagent.model import rfc3339
 from pullagent.sources import KINDS
+from pullagent.sources.base import RestoreOptions
 
 if TYPE_CHECKING:
     from pullagent.restore import RestoreReport
@@ -32,34 +34,62 @@ def restore(
     ssh_config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="An OpenSSH client configuration to follow.")
     ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Drop first what stands in its place.")] = False,
+    into: Annotated[str | None, typer.Option(metavar="NAME", help="Restore into a database of this name.")] = None,
+    tables: Annotated[
+        list[str] | None, typer.Option("--table", metavar="T", help="Only this table; may be repeated.")
+    ] = None,
+    schema_only: Annotated[bool, typer.Option("--schema-only", help="Everything but the rows.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="One session, as the stock client would load it.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, max=16, help="Sessions that load tables side by side.")] = 4,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Look at everything, change nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Restore a snapshot onto a host that holds none of its data yet, and compare what came back."""
+    """Restore a snapshot onto a rebuilt host: look at everything first, load, and compare what came back."""
     config = ui.config_of(context)
     _, snapshot = ui.find(config, ref)
+    if not (yes or dry_run):
+        ui.need_terminal()
     from pullagent.logins import operator_login
     from pullagent.restore import restore as put_back
 
     login = operator_login(config, to, ssh_key, ssh_config)
-    ui.confirm(
-        f"Restore {snapshot.ref} ({ui.size(snapshot.plain_bytes)}, taken {rfc3339(snapshot.taken)}) onto {login}.",
-        yes=yes,
+    options = RestoreOptions(replace, into, tuple(tables or ()), schema_only, plain, jobs)
+
+    def approve(checks: tuple[Diagnosis, ...]) -> bool:
+        what = f"{snapshot.ref} ({ui.size(snapshot.plain_bytes)}, taken {rfc3339(snapshot.taken)})"
+        with paused(observer):
+            if not as_json:
+                _show_checks(checks)
+            ui.confirm(f"Restore {what} onto {login}.", yes=yes)
+        return True
+
+    # a look changes nothing, and is no event
+    recording: AbstractContextManager[dict[str, Any]] = (
+        nullcontext({}) if dry_run else ui.recorded(config, "restore", snapshot.ref.name, str(snapshot.ref))
     )
-    with (
-        ui.recorded(config, "restore", snapshot.ref.name, str(snapshot.ref)) as detail,
-        ui.read_identity(identity) as opened,
-    ):
-        with progress(quiet=as_json or keys.asks_each_time(opened.data)) as observer:
-            report = put_back(config, KINDS, snapshot, login, opened, observer=observer)
+    with recording as detail, ui.read_identity(identity) as opened:
+        with progress(quiet=as_json) as observer:
+            report = put_back(
+                config, KINDS, snapshot, login, opened, options, approve=approve, dry_run=dry_run, observer=observer
+            )
         detail |= {"target": report.target, "exit_code": 0 if report.ok else 1}
         detail |= {"objects": len(report.objects), "differing": sum(not o.equal for o in report.objects)}
     if as_json:
         _print_json(report)
+    elif dry_run:
+        _show_checks(report.checks)
     else:
         _render(report)
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _show_checks(checks: tuple[Diagnosis, ...]) -> None:
+    for check in checks:
+        diagnoses.show(check)
+    ui.say(diagnoses.summary(checks))
 
 
 def _print_json(report: "RestoreReport") -> None:
@@ -73,12 +103,13 @@ def _print_json(report: "RestoreReport") -> None:
             {"name": o.name, "kind": o.kind, "expected": o.expected, "found": o.found, "equal": o.equal}
             for o in report.objects
         ],
+        **({} if report.acted else {"checks": [diagnoses.as_json(c) for c in report.checks]}),
     )
 
 
 def _render(report: "RestoreReport") -> None:
     ordered = sorted(report.objects, key=lambda o: (o.equal, o.kind, o.name))
-    rows = [(o.name, o.kind, str(o.expected or "-"), str(o.found), _verdict(o)) for o in ordered]
+    rows = [(o.name, o.kind, _shown(o.expected), _shown(o.found), _verdict(o)) for o in ordered]
     ui.table(("Object", "Kind", "Expected", "Found", "Equal"), rows)
     ui.say()
     differing = sum(not o.equal for o in report.objects)
@@ -86,6 +117,12 @@ def _render(report: "RestoreReport") -> None:
     ui.say(
         f"{report.ref} -> {report.target}: {verdict}, in {ui.duration(report.took_s)} (RTO {ui.duration(report.rto_s)})"
     )
+
+
+def _shown(value: str | int | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else value
 
 
 def _verdict(item: "Restored") -> str:

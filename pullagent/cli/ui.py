@@ -229,12 +229,17 @@ def ask(question: str) -> str | None:
         return None
 
 
+def need_terminal() -> None:
+    """UsageError where a question cannot be asked."""
+    if not sys.stdin.isatty():
+        raise UsageError("this needs a confirmation, and there is no terminal to ask on", "add --yes")
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Ask on the terminal; UsageError without one unless `yes`."""
     if yes:
         return
-    if not sys.stdin.isatty():
-        raise UsageError("this needs a confirmation, and there is no terminal to ask on", "add --yes")
+    need_terminal()
     tell(question)
     if (ask("type yes to go on:") or "").lower() != "yes":
         raise UsageError("not confirmed; nothing was done")

@@ -60,10 +60,13 @@ class Host:
                     raise HostError(f"{self.name}: an answer is longer than {limit} bytes: {brief(command)}")
         return bytes(answer)
 
-    def send(self, command: str, chunks: Iterable[bytes]) -> bytes:
-        """Run a command with `chunks` as its standard input; what it wrote to standard output (the last 64 KiB)."""
+    def send(self, command: str, chunks: Iterable[bytes], stop: StopSignal | None = None) -> bytes:
+        """Run a command with `chunks` as its standard input; what it wrote to standard output (the last 64 KiB).
+
+        `stop` ends this command alone; without it the host's own signal does.
+        """
         without_stall = Limits(self._limits.connect_s, self._limits.total_s, self._limits.total_s)
-        with Output(self._channel(command), command, (0,), self.name, without_stall, self._stop) as output:
+        with Output(self._channel(command), command, (0,), self.name, without_stall, stop or self._stop) as output:
             return output.feed(chunks)
 
     def _channel(self, command: str) -> "paramiko.Channel":

@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 from pullagent.diagnosis import Diagnosis
 from pullagent.errors import ContentError
 from pullagent.manifest import Manifest
-from pullagent.model import Artifact, Check, Findings
+from pullagent.model import Artifact, Check, Findings, StopSignal
 
 
 def _absolute(path: str) -> str:
@@ -57,8 +57,8 @@ class Remote(Protocol):
     def read(self, command: str, limit: int = 16 << 20) -> bytes:
         """All that a command writes to standard output, at most `limit` bytes."""
 
-    def send(self, command: str, chunks: Iterator[bytes]) -> bytes:
-        """Run a command with `chunks` as its standard input; the tail of its output."""
+    def send(self, command: str, chunks: Iterator[bytes], stop: StopSignal | None = None) -> bytes:
+        """Run a command with `chunks` as its standard input; the tail of its output. `stop` ends this one alone."""
 
 
 class Opened(Protocol):
@@ -69,8 +69,31 @@ class Opened(Protocol):
     def chunks(self, name: str) -> AbstractContextManager[Iterator[bytes]]:
         """The plain bytes of one artifact, checked against the manifest at their end."""
 
+    def quietly(self, name: str) -> AbstractContextManager[Iterator[bytes]]:
+        """As `chunks`, without telling anybody of progress; for who reads side by side, or a part of it."""
+
     def read(self, name: str) -> bytes:
         """The whole of a small artifact."""
+
+    def step(self, text: str, total_bytes: int | None = None) -> None:
+        """Tell whoever watches what is done now, and how many bytes it will be."""
+
+    def advanced(self, count: int) -> None:
+        """Tell them that `count` more bytes are done."""
+
+
+@dataclass(frozen=True)
+class RestoreOptions:
+    """How a restore is wanted. `replace`: drop what stands in its place. `into`: another database name. `tables`: only
+    these. `schema_only`: without rows. `plain`: as the stock client would, in one session. `jobs`: sessions at once.
+    """
+
+    replace: bool = False
+    into: str | None = None
+    tables: tuple[str, ...] = ()
+    schema_only: bool = False
+    plain: bool = False
+    jobs: int = 4
 
 
 @dataclass(frozen=True)
@@ -97,6 +120,19 @@ def inventory(snapshot: Opened) -> Iterator[Any]:
         raise ContentError("inventory.json does not hold what an inventory of its kind must") from error
 
 
+class Restoration(Protocol):
+    """One restore of a snapshot onto a target."""
+
+    def preflight(self) -> Iterator[Diagnosis]:
+        """What the target is and holds, found without changing anything. It may be acted on when nothing failed."""
+
+    def act(self) -> list[Restored]:
+        """Put it back, and compare what is there with what was stored.
+
+        RestoreError, which says what the target then holds, when it fails half-way.
+        """
+
+
 class Source(Protocol):
     """A source kind: a frozen dataclass whose fields are its keys in hosts.toml."""
 
@@ -115,8 +151,8 @@ class Source(Protocol):
         `last_bytes`: plain size of the last snapshot, None where there is none.
         """
 
-    def restore(self, host: Remote, snapshot: Opened) -> list[Restored]:
-        """Put a snapshot back onto a target that holds nothing yet, and compare. RestoreError when it may not."""
+    def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restoration:
+        """A restore of a snapshot onto a target; UsageError when `options` do not fit this kind or snapshot."""
 
     @classmethod
     def checks(cls, snapshot: Opened) -> Mapping[str, Check]:

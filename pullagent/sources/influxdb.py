@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -12,10 +12,10 @@ from pullagent.checks.tar import InfluxBackupCheck, TarCheck
 from pullagent.diagnosis import Diagnosis, bad, doubtful, good, judged, of_error, size
 from pullagent.errors import CommandFailed, ContentError, HostError, PullAgentError, SourceError, Stopped
 from pullagent.model import Artifact, Check, Findings
-from pullagent.sources.base import Opened, Remote, RemotePath, Restored, inventory, once
+from pullagent.sources.base import Opened, Remote, RemotePath, RestoreOptions, inventory, once
 from pullagent.sources.influxdb_commands import COUNT_LIMIT_S, Commands
 from pullagent.sources.influxdb_inventory import Inventory, column_of, databases_in, free_bytes, parse_json
-from pullagent.sources.influxdb_restore import restore
+from pullagent.sources.influxdb_restore import Restore
 
 
 def _database(name: str) -> str:
@@ -100,11 +100,11 @@ class InfluxDB:
         except PullAgentError as error:
             yield of_error("staging", error)
 
-    def restore(self, host: Remote, snapshot: Opened) -> list[Restored]:
-        """Restore into a server that has none of these databases, or has them without points; then count."""
-        databases = tuple(json.loads(snapshot.read("inventory.json"))["databases"])
-        self._probe(host, Findings())
-        return restore(host, snapshot, replace(self._commands, databases=databases, config_files=()))
+    def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restore:
+        """Into a server that has none of these databases, or has them without points; then counts are compared."""
+        findings = Findings()
+        self._probe(host, findings)
+        return Restore(host, snapshot, options, self._commands, findings.server_version)
 
     @classmethod
     def checks(cls, snapshot: Opened) -> Mapping[str, Check]:

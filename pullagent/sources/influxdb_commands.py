@@ -1,6 +1,7 @@
 """The shell that the influxdb source sends: constants given its keys in hosts.toml. Pure."""
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pullagent.sources.base import prologue
@@ -162,12 +163,21 @@ class Commands:
     def query(self, query: str) -> str:
         return self._prologue("query") + f"q json {shlex.quote(query)}"
 
-    def restore(self) -> str:
+    def statements(self) -> str:
+        """Statements by standard input, parted by semicolons."""
+        host, _, port = self.api_port.rpartition(":")
+        return self._prologue("statements") + f"influx -host {host} -port {port} -format json"
+
+    def restore(self, names: Mapping[str, str]) -> str:
+        """Restores databases from a tar on standard input; `names` maps each in it to its name here."""
         command = self._prologue("restore") + self._private_directory() + 'tar -C "$d" -xf - || exit\n'
-        for database in self.databases:
+        for database, target in names.items():
             quoted = shlex.quote(database)
-            there = shlex.quote(f'SHOW RETENTION POLICIES ON "{database}"')
-            command += f'influxd restore -portable -host {self.backup_port} -db {quoted} "$d"/{quoted} >&2 || {{ s=$?\n'
+            there = shlex.quote(f'SHOW RETENTION POLICIES ON "{target}"')
+            new = f"-newdb {shlex.quote(target)} " if target != database else ""
+            command += (
+                f'influxd restore -portable -host {self.backup_port} -db {quoted} {new}"$d"/{quoted} >&2 || {{ s=$?\n'
+            )
             # for a database without shards it makes the database, and yet says that it failed
             command += (
                 f'  ls "$d"/{quoted}/*.tar.gz >/dev/null 2>&1 && exit "$s"; q json {there} >/dev/null || exit\n}}\n'

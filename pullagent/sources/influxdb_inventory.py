@@ -84,19 +84,19 @@ def _counts(answer: dict[str, Any]) -> dict[str, dict[str, int]]:
     }
 
 
-def compare(database: str, wanted: dict[str, Any], restored: "Inventory") -> Iterator[Restored]:
-    """The database, and its counts, which must lie between those taken just before and just after the backup."""
-    yield Restored(database, "database", "present", "present" if database in restored.existing else "missing")
+def compare(database: str, target: str, wanted: dict[str, Any], restored: "Inventory") -> Iterator[Restored]:
+    """The database, restored as `target`, and its counts, which must lie between those before and after the backup."""
+    yield Restored(target, "database", "present", "present" if target in restored.existing else "missing")
     found = restored.points
     low, high = wanted["points_before"].get(database, {}), wanted["points_after"].get(database, {})
     for policy in sorted(low.keys() | high.keys()):
         for measurement in sorted(low.get(policy, {}).keys() | high.get(policy, {}).keys()):
             least = sum(low.get(policy, {}).get(measurement, {}).values())
             most = sum(high.get(policy, {}).get(measurement, {}).values())
-            count = sum(found.get(database, {}).get(policy, {}).get(measurement, {}).values())
+            count = sum(found.get(target, {}).get(policy, {}).get(measurement, {}).values())
             # points may come and go while a backup runs
             expected = count if min(least, most) <= count <= max(least, most) else least
-            yield Restored(f"{database}.{policy}.{measurement}", "field values", expected, count)
+            yield Restored(f"{target}.{policy}.{measurement}", "field values", expected, count)
 
 
 def has_points(policies: dict[str, dict[str, dict[str, int]]]) -> bool:

@@ -14,10 +14,10 @@ from pullagent.errors import CommandFailed, ContentError, PullAgentError, Source
 from pullagent.model import Artifact, Check, Findings
 from pullagent.sources import mysql_accounts as composed
 from pullagent.sources import mysql_inventory as inventories
-from pullagent.sources.base import Opened, Remote, RemotePath, Restored, inventory, once
+from pullagent.sources.base import Opened, Remote, RemotePath, RestoreOptions, inventory, once
 from pullagent.sources.mysql_commands import CLIENT, KNOWN_OPTIONS, LOAD, Commands, is_harmless_option
 from pullagent.sources.mysql_inventory import Inventory
-from pullagent.sources.mysql_restore import restore
+from pullagent.sources.mysql_restore import Restore
 from pullagent.sources.mysql_server import Server, explained, probe
 
 _HARMLESS = re.compile(r"\[Warning\]|Deprecated program name|warning: setlocale|Could not chdir to home|^\s*$")
@@ -125,9 +125,9 @@ class MySQL:
         yield judged("grants", lambda: self._refuse_grants(server))
         yield judged("databases", lambda: self._refuse_content(server, self._inventory(host)))
 
-    def restore(self, host: Remote, snapshot: Opened) -> list[Restored]:
-        """Load accounts, data and grants, in this order, into a server whose databases of these names are empty."""
-        return restore(host, snapshot, self.socket)
+    def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restore:
+        """Accounts, data and grants, in this order, into a server whose databases of these names are empty."""
+        return Restore(host, snapshot, options, self.socket)
 
     @classmethod
     def checks(cls, snapshot: Opened) -> Mapping[str, Check]:

@@ -192,6 +192,14 @@ class Commands:
         """A client that runs its standard input; with `go_on` past statements that fail (its status tells still)."""
         return f"{self._prologue('load')}{_FIND_CLIENT}exec {self._client()} {LOAD}{' --force' if go_on else ''}"
 
+    def free_space(self) -> str:
+        """How many KiB are free where the server keeps its data."""
+        sql = shlex.quote("SELECT @@datadir")
+        return (
+            f"{self._prologue('free space')}{_FIND_CLIENT}d=$({self._client(raw=True)} -e {sql}) || exit\n"
+            "df -Pk \"$d\" | awk 'NR == 2 { print $4 }'"
+        )
+
     def query(self, sql: str) -> str:
         """One query."""
         return f"{self._prologue('query')}{_FIND_CLIENT}exec {self._client(raw=True)} -e {shlex.quote(sql)}"

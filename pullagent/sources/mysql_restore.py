@@ -2,19 +2,25 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
-from pullagent.checks.dump import without_sandbox
-from pullagent.errors import CommandFailed, Interrupted, PullAgentError, RestoreError
+from pullagent.diagnosis import Diagnosis, bad, doubtful, good
+from pullagent.errors import CommandFailed, Interrupted, PullAgentError, RestoreError, UsageError
 from pullagent.sources import mysql_accounts as composed
 from pullagent.sources import mysql_inventory as inventories
-from pullagent.sources.base import Opened, Remote, Restored
-from pullagent.sources.mysql_commands import DUMP, MYSQL_DUMP, Commands
+from pullagent.sources.base import Opened, Remote, Restored, RestoreOptions
+from pullagent.sources.mysql_accounts import quote
+from pullagent.sources.mysql_commands import Commands
+from pullagent.sources.mysql_compare import compare
 from pullagent.sources.mysql_inventory import Inventory
+from pullagent.sources.mysql_keys import Table
+from pullagent.sources.mysql_load import Loader, survey
 from pullagent.sources.mysql_server import Server, probe
 
 _PACKET = 1 << 30
+_SANDBOX_LINE = b"/*M!999999\\- enable the sandbox mode */ \nSELECT 1;\n"
 _ERROR = re.compile(r"^ERROR (\d+) \(\w+\)(?: at line (\d+))?: (.*)$", re.MULTILINE)
 # what a client repeats of the statement may be row data or the hash of a password
 _QUOTED_DATA = re.compile(r"(near|entry|value:?) '.*", re.DOTALL)
@@ -24,71 +30,207 @@ def _scrubbed(text: str) -> str:
     return _QUOTED_DATA.sub(r"\1 …", text)
 
 
-def restore(host: Remote, snapshot: Opened, socket: str | None) -> list[Restored]:
-    """Load the snapshot into a server whose databases of these names are empty or missing.
+class Restore:
+    """One restore of a snapshot onto a server; `preflight` changes nothing there, `act` needs it to have passed."""
 
-    RestoreError before anything is changed when one holds objects; RestoreError that says so when it fails half-way.
-    """
-    wanted = Inventory.from_json(json.loads(snapshot.read("inventory.json")))
-    commands = Commands(wanted.databases, socket)
-    server = probe(host, commands)
-    present = inventories.parse(host.read(commands.inventory()))
-    if present.objects:
-        raise RestoreError(
-            f"{host.name}: the target's {present.objects[0].database} is not empty: it holds {len(present.objects)}"
-            f" objects, such as {present.objects[0]}",
-            "nothing was changed there. The right host? Then drop that database first, and restore again",
-        )
-    names = [a.name for a in snapshot.manifest.artifacts]
-    accounts: list[Restored] = []
-    with _said_when_half_done(host.name, wanted.databases), _large_packets(host, commands):
-        for database in present.databases:
-            # empty, as a fresh set-up leaves it: the dump makes it again with its own character set
-            host.send(commands.load(), iter([f"DROP DATABASE {composed.quote(database)};".encode()]))
-        if "accounts.sql" in names:
-            accounts = _load_accounts(host, commands, snapshot, server)
-        sandbox = _client_knows_sandbox(host, commands)
-        with snapshot.chunks("dump.sql") as chunks:
-            host.send(commands.load(), chunks if sandbox else without_sandbox(chunks))
-        if "grants.sql" in names:
-            accounts += _load_leniently(host, commands, _own_left_out(snapshot, "grants.sql", server), "grants of")
-    return [*_compare_objects(host, commands, wanted), *accounts, *_compare_rest(host, commands, wanted, server)]
+    def __init__(self, host: Remote, snapshot: Opened, options: RestoreOptions, socket: str | None) -> None:
+        self._host, self._snapshot, self._options = host, snapshot, options
+        self._stored = Inventory.from_json(json.loads(snapshot.read("inventory.json")))
+        self._wanted = wanted(self._stored, options)
+        self._commands = Commands(self._wanted.databases, socket)
+        self._whole = not options.tables and options.into is None
+        self._artifacts = {a.name for a in snapshot.manifest.artifacts}
 
+    def preflight(self) -> Iterator[Diagnosis]:
+        """What the target is, what it holds already, and whether what must be there is there."""
+        server = probe(self._host, self._commands)
+        yield self._kind(server)
+        yield self._room()
+        yield self._sandbox()
+        yield self._contents()
+        yield self._definers()
 
-def _load_accounts(host: Remote, commands: Commands, snapshot: Opened, server: Server) -> list[Restored]:
-    """Load accounts one by one; one that the target cannot take must not keep the data away."""
-    before = _accounts_of(host, commands)
-    sql = _own_left_out(snapshot, "accounts.sql", server)
-    failed = _load_leniently(host, commands, sql, "account")
-    wanted = composed.names_in(sql)
-    left = [Restored(n, "account", None, "existed already, left as it was") for n in sorted(wanted & before)]
-    return [*left, *failed]
+    def act(self) -> list[Restored]:
+        """Load, and compare. RestoreError that says what the target then holds when it fails half-way."""
+        server = probe(self._host, self._commands)
+        problems: list[Restored] = []
+        with self._said_when_half_done(), _large_packets(self._host, self._commands):
+            self._drop()
+            if self._whole and "accounts.sql" in self._artifacts:
+                problems += self._load_accounts(server)
+            loader = Loader(
+                self._host,
+                self._commands,
+                self._snapshot,
+                survey(self._snapshot),
+                self._options,
+                sandbox=self._knows_sandbox(),
+            )
+            loader.load()
+            if self._whole and "grants.sql" in self._artifacts:
+                problems += self._load_leniently(self._own_left_out("grants.sql", server), "grants of")
+        compared = compare(self._host, self._commands, self._wanted, loader, self._options, server)
+        return [*compared, *problems]
 
+    def _kind(self, server: Server) -> Diagnosis:
+        origin = self._snapshot.manifest.server
+        there = f"{server.kind} {server.version}"
+        if origin.kind is not None and origin.kind != server.kind:
+            return doubtful(
+                "server",
+                f"{there}, but the snapshot is of {origin.kind} {origin.version}",
+                f"dumps are close, not interchangeable: install {origin.kind} there, or see what fails",
+            )
+        if origin.version is not None and server.release < replace(server, version=origin.version).release:
+            return doubtful(
+                "server",
+                f"{there} is older than {origin.version}, which the snapshot is of",
+                "what is new there fails here: install the newer server",
+            )
+        return good("server", f"{there}; the snapshot is of {origin.kind} {origin.version}")
 
-def _load_leniently(host: Remote, commands: Commands, sql: str, kind: str) -> list[Restored]:
-    """Run every statement; what failed, by account. Other failures of the client pass through."""
-    try:
-        host.send(commands.load(go_on=True), iter([sql.encode()]))
-    except CommandFailed as error:
-        found = _ERROR.findall(error.stderr)
+    def _room(self) -> Diagnosis:
+        """Whether the data directory's disk has room for the expanded dump."""
+        need = self._snapshot.manifest.artifact("dump.sql").plain_bytes
+        try:
+            answer = self._host.read(self._commands.free_space()).decode(errors="replace").split()
+        except CommandFailed:
+            answer = []
+        if len(answer) != 1 or not answer[0].isdigit():
+            return doubtful("free space", "unknown: the data directory cannot be looked at", "see to it: df -h")
+        free = int(answer[0]) * 1024
+        text = f"{free / 1e9:.1f} GB free for data of about {need / 1e9:.1f} GB"
+        return good("free space", text) if free > need else bad("free space", text, "make room there first")
+
+    def _sandbox(self) -> Diagnosis:
+        if self._knows_sandbox():
+            return good("client", "reads the dump as it is")
+        return good("client", "does not know MariaDB's sandbox line: it is left out")
+
+    def _contents(self) -> Diagnosis:
+        found = self._in_the_way()
+        names = ", ".join(self._wanted.databases)
         if not found:
-            raise
-        lines = sql.split("\n")
-        failed: dict[str, str] = {}
-        for number, line, text in found:
-            at = int(line) - 1 if line else -1
-            subject = composed.subject_of(lines[at]) if 0 <= at < len(lines) else "?"
-            failed.setdefault(subject, f"failed: {number} {_scrubbed(text)}")
-        return [Restored(subject, kind, "loaded", text) for subject, text in failed.items()]
-    return []
+            return good("target", f"empty: nothing of {names} is there")
+        said = f"the target's {found[0].database} is not empty: it holds {len(found)} objects, such as {found[0]}"
+        if self._options.replace:
+            return doubtful("target", f"{said}; they will be DROPPED", "is this the right host?")
+        return bad("target", said, "the right host? Then add --replace, which drops them first; nothing was changed")
+
+    def _in_the_way(self) -> list[inventories.Object]:
+        """What stands where the snapshot's objects are to come."""
+        present = inventories.parse(self._host.read(self._commands.inventory())).objects
+        if self._options.tables:
+            names = {o.key[1:] for o in self._wanted.objects}
+            return [o for o in present if o.kind != "trigger" and o.key[1:] in names]
+        return list(present)
+
+    def _definers(self) -> Diagnosis:
+        accounts = self._accounts()
+        if self._whole and "accounts.sql" in self._artifacts:
+            accounts |= composed.names_in(self._snapshot.read("accounts.sql").decode())
+        missing = [d for d in self._wanted.definers if d not in accounts]
+        if missing:
+            return doubtful(
+                "definers",
+                f"no account there, nor in the snapshot: {', '.join(missing)}",
+                "views and routines of theirs will not work until it is made",
+            )
+        return good("definers", "every account that views and routines run as will be there")
+
+    def _drop(self) -> None:
+        """Drop what is in the way, and empty databases: the dump makes them again with their own character set."""
+        if self._options.tables:
+            drops = [f"DROP TABLE IF EXISTS {quote(o.database)}.{quote(o.name)};" for o in self._wanted.objects]
+            # in any order, whatever refers to whatever
+            drops.insert(0, "SET foreign_key_checks = 0;")
+            drops = drops if self._in_the_way() else []
+        else:
+            present = inventories.parse(self._host.read(self._commands.inventory())).databases
+            drops = [f"DROP DATABASE {quote(d)};" for d in present]
+        if drops:
+            self._host.send(self._commands.load(), iter(["\n".join(drops).encode()]))
+
+    def _load_accounts(self, server: Server) -> list[Restored]:
+        """Load accounts one by one; one that the target cannot take must not keep the data away."""
+        before = self._accounts()
+        sql = self._own_left_out("accounts.sql", server)
+        failed = self._load_leniently(sql, "account")
+        there = sorted(composed.names_in(sql) & before)
+        return [*(Restored(n, "account", None, "existed already, left as it was") for n in there), *failed]
+
+    def _load_leniently(self, sql: str, kind: str) -> list[Restored]:
+        """Run every statement; what failed, by account. Other failures of the client pass through."""
+        try:
+            self._host.send(self._commands.load(go_on=True), iter([sql.encode()]))
+        except CommandFailed as error:
+            found = _ERROR.findall(error.stderr)
+            if not found:
+                raise
+            lines = sql.split("\n")
+            failed: dict[str, str] = {}
+            for number, line, text in found:
+                at = int(line) - 1 if line else -1
+                subject = composed.subject_of(lines[at]) if 0 <= at < len(lines) else "?"
+                failed.setdefault(subject, f"failed: {number} {_scrubbed(text)}")
+            return [Restored(subject, kind, "loaded", text) for subject, text in failed.items()]
+        return []
+
+    def _own_left_out(self, name: str, server: Server) -> str:
+        return composed.without_account(self._snapshot.read(name).decode(), server.account)
+
+    def _accounts(self) -> set[str]:
+        answer = self._host.read(self._commands.query("SELECT CONCAT(user, '@', host) FROM mysql.user"))
+        return set(answer.decode().split("\n"))
+
+    def _knows_sandbox(self) -> bool:
+        try:
+            self._host.send(self._commands.load(), iter([_SANDBOX_LINE]))
+        except CommandFailed:
+            return False
+        return True
+
+    @contextmanager
+    def _said_when_half_done(self) -> Iterator[None]:
+        """Whatever ends the load half-way, say what the target holds, and repeat none of the data."""
+        try:
+            yield
+        except (PullAgentError, Interrupted) as error:
+            names = ", ".join(self._options.tables or self._wanted.databases)
+            raise RestoreError(
+                f"{self._host.name} is half restored, and {names} is not usable as it is: {_without_data(error)}",
+                "start over: the same command with --replace drops the half that is there, and restores again",
+                exit_code=error.exit_code,
+            ) from error
 
 
-def _own_left_out(snapshot: Opened, name: str, server: Server) -> str:
-    return composed.without_account(snapshot.read(name).decode(), server.account)
+def wanted(stored: Inventory, options: RestoreOptions) -> Inventory:
+    """What the target should hold in the end. UsageError where the options do not fit what was stored."""
+    objects: Sequence[inventories.Object] = stored.objects
+    databases, definers = stored.databases, stored.definers
+    if options.tables:
+        names = {name: [o for o in objects if o.kind == "table" and name in _names(o)] for name in options.tables}
+        missing = [name for name, found in names.items() if not found]
+        if missing:
+            known = sorted({o.name for o in objects if o.kind == "table"})
+            raise UsageError(f"the snapshot has no table {missing[0]!r}", f"tables there: {', '.join(known[:12])}")
+        objects = [o for found in names.values() for o in found]
+        databases = tuple(d for d in databases if any(o.database == d for o in objects))
+        definers = ()
+    if options.into is not None:
+        if len(databases) != 1:
+            raise UsageError(
+                f"--into names one database, but this would restore {len(databases)}", "choose tables of one database"
+            )
+        databases, definers = (options.into,), ()
+        objects = [replace(o, database=options.into) for o in objects]
+    if options.schema_only:
+        objects = [replace(o, filled=False) for o in objects]
+    return Inventory(databases, tuple(dict.fromkeys(objects)), definers)
 
 
-def _accounts_of(host: Remote, commands: Commands) -> set[str]:
-    return set(host.read(commands.query("SELECT CONCAT(user, '@', host) FROM mysql.user")).decode().split("\n"))
+def _names(item: inventories.Object) -> Table:
+    return item.name, f"{item.database}.{item.name}"
 
 
 @contextmanager
@@ -109,61 +251,8 @@ def _large_packets(host: Remote, commands: Commands) -> Iterator[None]:
                 host.read(commands.query(f"SET GLOBAL max_allowed_packet = {limit}"))
 
 
-@contextmanager
-def _said_when_half_done(host: str, databases: tuple[str, ...]) -> Iterator[None]:
-    """Whatever ends the load half-way, say what the target holds, and repeat none of the data."""
-    try:
-        yield
-    except (PullAgentError, Interrupted) as error:
-        drops = " ".join(f"DROP DATABASE IF EXISTS {composed.quote(d)};" for d in databases)
-        raise RestoreError(
-            f"{host} is half restored, and not usable as it is: {_without_data(error)}",
-            f"start over: as root there  {drops}  then restore again",
-            exit_code=error.exit_code,
-        ) from error
-
-
 def _without_data(error: PullAgentError | Interrupted) -> str:
     if isinstance(error, CommandFailed):
         lines = [f"ERROR {n} at line {line}: {_scrubbed(text)}" for n, line, text in _ERROR.findall(error.stderr)]
         return lines[0] if lines else f"the client ended with status {error.status}"
     return error.message if isinstance(error, PullAgentError) else "interrupted"
-
-
-def _client_knows_sandbox(host: Remote, commands: Commands) -> bool:
-    try:
-        host.send(commands.load(), iter([b"/*M!999999\\- enable the sandbox mode */ \nSELECT 1;\n"]))
-    except CommandFailed:
-        return False
-    return True
-
-
-def _compare_objects(host: Remote, commands: Commands, wanted: Inventory) -> list[Restored]:
-    found = {o.key: o for o in inventories.parse(host.read(commands.inventory())).objects}
-    compared = []
-    for item in wanted.objects:
-        there = found.get(item.key)
-        is_table = item.kind == "table"
-        expected = "with rows" if is_table and item.filled else "present"
-        if there is None:
-            state = "missing"
-        elif is_table and item.filled:
-            state = "with rows" if there.filled else "empty"
-        else:
-            state = expected
-        compared.append(Restored(f"{item.database}.{item.name}", item.kind, expected, state))
-    return compared
-
-
-def _compare_rest(host: Remote, commands: Commands, wanted: Inventory, server: Server) -> list[Restored]:
-    """Databases, definers, and whether the restored server can be dumped again."""
-    there = inventories.parse(host.read(commands.inventory())).databases
-    databases = [Restored(d, "database", "present", "present" if d in there else "missing") for d in wanted.databases]
-    accounts = _accounts_of(host, commands)
-    definers = [Restored(d, "definer", "present", "present" if d in accounts else "missing") for d in wanted.definers]
-    try:
-        host.read(commands.dump((DUMP if server.dump_mariadb else MYSQL_DUMP) + " --no-data") + " >/dev/null")
-        again = "possible"
-    except CommandFailed as error:
-        again = f"fails: {error.stderr[-200:]}"
-    return [*databases, *definers, Restored(", ".join(wanted.databases), "next dump", "possible", again)]

@@ -41,7 +41,7 @@ class Gated:
         answer = self._gate(command)
         return answer or self._known[command].read(command)
 
-    def send(self, command: str, chunks: Iterator[bytes]) -> bytes:
+    def send(self, command: str, chunks: Iterator[bytes], stop: StopSignal | None = None) -> bytes:
         """Nothing that `doctor` does needs it."""
         raise AssertionError(command)
 

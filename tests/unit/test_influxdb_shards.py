@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pullagent.errors import ContentError, PullAgentError
-from pullagent.model import Findings
+from pullagent.model import Findings, StopSignal
 from pullagent.sources.influxdb import InfluxDB
 from tests.unit.archives import gnu_tar
 from tests.vectors import ANSWERS, label
@@ -31,7 +31,7 @@ class Lossy(CannedHost):
         recorded = super().open(command, good)
         return CannedStream(without(self._lost)) if label(command) == "backup" else recorded
 
-    def send(self, command: str, chunks: Iterator[bytes]) -> bytes:
+    def send(self, command: str, chunks: Iterator[bytes], stop: StopSignal | None = None) -> bytes:
         """Which of the shards in question are empty."""
         self._expect(command)
         self.asked += b"".join(chunks)

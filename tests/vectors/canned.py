@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from pullagent.errors import CommandFailed
 from pullagent.gate import DIGEST_COMMAND
+from pullagent.model import StopSignal
 from pullagent.sources.base import Remote, Source
 from tests.vectors import ANSWERS, DUMPS, label
 
@@ -57,7 +58,7 @@ class CannedHost:
         self._expect(command)
         return self._answers[label(command)].read_bytes()
 
-    def send(self, command: str, chunks: Iterator[bytes]) -> bytes:
+    def send(self, command: str, chunks: Iterator[bytes], stop: StopSignal | None = None) -> bytes:
         """Nothing recorded asks for input: a test that needs an answer overrides this."""
         self._expect(command)
         raise Undeclared(f"no answer was recorded to {b''.join(chunks)!r}: {command}")

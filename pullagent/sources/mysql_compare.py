@@ -1,0 +1,96 @@
+"""Compares what a server holds after a restore with what was stored: objects, row counts, definers, the next dump."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from pullagent.checks.dump import DumpObject
+from pullagent.errors import CommandFailed
+from pullagent.sources import mysql_inventory as inventories
+from pullagent.sources.base import Remote, Restored, RestoreOptions
+from pullagent.sources.mysql_accounts import quote
+from pullagent.sources.mysql_commands import DUMP, MYSQL_DUMP, Commands
+from pullagent.sources.mysql_inventory import Inventory
+from pullagent.sources.mysql_keys import Table
+from pullagent.sources.mysql_load import Loader
+from pullagent.sources.mysql_server import Server
+
+# as many counts as certainly fit into the tail of an answer that is kept
+_COUNTS_AT_ONCE = 500
+
+
+def compare(
+    host: Remote, commands: Commands, wanted: Inventory, loader: Loader, options: RestoreOptions, server: Server
+) -> list[Restored]:
+    """What was `wanted` against what is there; rows of tables as many as passed in the stream just loaded."""
+    present = inventories.parse(host.read(commands.inventory()))
+    there = {o.key for o in present.objects}
+    expected = _expected_rows(loader, options)
+    found = _rows(host, commands, [t for t in expected if inventories.Object("table", *t).key in there], options.jobs)
+    if any(found[t] != expected[t] for t in found):
+        loader.recount(_own_names(loader, [t for t in found if found[t] != expected[t]], options))
+        expected = _expected_rows(loader, options)
+    return [
+        *_databases(wanted, present),
+        *_objects(wanted, there, expected, found),
+        *_definers(host, commands, wanted),
+        _next_dump(host, commands, wanted, server),
+    ]
+
+
+def _expected_rows(loader: Loader, options: RestoreOptions) -> dict[Table, int]:
+    """How many rows passed, by the tables' names on the target."""
+    return {(options.into or database, name): count for (database, name), count in loader.rows.items()}
+
+
+def _own_names(loader: Loader, tables: Iterable[Table], options: RestoreOptions) -> list[Table]:
+    names = {(options.into or database, name): (database, name) for database, name in loader.rows}
+    return [names[t] for t in tables]
+
+
+def _rows(host: Remote, commands: Commands, tables: list[Table], jobs: int) -> dict[Table, int]:
+    """The number of rows in each table, counted by several sessions."""
+
+    def count(batch: list[Table]) -> list[int]:
+        sql = "\n".join(f"SELECT COUNT(*) FROM {quote(database)}.{quote(name)};" for database, name in batch)
+        return [int(line) for line in host.send(commands.load(), iter([sql.encode()])).split()]
+
+    size = max(1, min(_COUNTS_AT_ONCE, -(-len(tables) // jobs)))
+    batches = [tables[i : i + size] for i in range(0, len(tables), size)]
+    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="count") as pool:
+        counts = [number for batch in pool.map(count, batches) for number in batch]
+    return dict(zip(tables, counts, strict=True))
+
+
+def _databases(wanted: Inventory, present: Inventory) -> Iterator[Restored]:
+    for name in wanted.databases:
+        yield Restored(name, "database", "present", "present" if name in present.databases else "missing")
+
+
+def _objects(
+    wanted: Inventory, there: set[DumpObject], expected: dict[Table, int], found: dict[Table, int]
+) -> Iterator[Restored]:
+    for item in wanted.objects:
+        name, table = f"{item.database}.{item.name}", (item.database, item.name)
+        if item.key not in there:
+            yield Restored(name, item.kind, "present", "missing")
+        elif item.kind == "table" and table in expected:
+            yield Restored(name, "table", expected[table], found[table])
+        else:
+            yield Restored(name, item.kind, "present", "present")
+
+
+def _definers(host: Remote, commands: Commands, wanted: Inventory) -> Iterator[Restored]:
+    answer = host.read(commands.query("SELECT CONCAT(user, '@', host) FROM mysql.user"))
+    accounts = set(answer.decode().split("\n"))
+    for name in wanted.definers:
+        yield Restored(name, "definer", "present", "present" if name in accounts else "missing")
+
+
+def _next_dump(host: Remote, commands: Commands, wanted: Inventory, server: Server) -> Restored:
+    """Whether the restored server can be dumped again: a view without its definer's rights ends every dump."""
+    try:
+        host.read(commands.dump((DUMP if server.dump_mariadb else MYSQL_DUMP) + " --no-data") + " >/dev/null")
+        again = "possible"
+    except CommandFailed as error:
+        again = f"fails: {error.stderr[-200:]}"
+    return Restored(", ".join(wanted.databases), "next dump", "possible", again)
