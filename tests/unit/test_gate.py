@@ -71,7 +71,7 @@ def test_the_commands_of_the_example_are_those_reviewed() -> None:
     assert golden.text() == golden.GOLDEN.read_text()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40), min_size=1, max_size=4),
     tail=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=5),
