@@ -1,13 +1,16 @@
 """Which snapshots stay, which go, and why. Pure: catalogue, clock and ledger's time come in as arguments."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pullagent.model import Refusal, Snapshot, SnapshotRef, SourceName, id_time, rfc3339
 from pullagent.tables import RetentionTable
+
+if TYPE_CHECKING:
+    from pullagent.manifest import Manifest
 
 SLACK = timedelta(minutes=1)
 """By how much clocks may differ: a second pull within one second is named after the next one."""
@@ -24,18 +27,20 @@ class Candidate:
     state: str
     pinned: bool = False
     readable: bool = True
+    taken: datetime = field(init=False, compare=False)
+    """When its pull began (UTC)."""
+
+    def __post_init__(self) -> None:
+        """Read the id once: everything here asks for its time."""
+        object.__setattr__(self, "taken", id_time(self.ref.id))
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Candidate":
         """What is to be known of a snapshot in the store."""
         manifest, ref = snapshot.manifest, snapshot.ref
-        own = manifest is not None and SnapshotRef(SourceName(manifest.host, manifest.source), manifest.id) == ref
+        # a manifest of another snapshot has been found damaged
+        own = manifest is not None and (snapshot.state != "damaged" or _is_of(manifest, ref))
         return cls(ref, snapshot.state, snapshot.pinned, own)
-
-    @property
-    def taken(self) -> datetime:
-        """When its pull began (UTC)."""
-        return id_time(self.ref.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +185,10 @@ def _too_much(
             "is the clock right?  date -u\nif it is: pull first, and prune after that:  pullagent run",
         )
     return None
+
+
+def _is_of(manifest: "Manifest", ref: SnapshotRef) -> bool:
+    return (manifest.host, manifest.source, manifest.id) == (ref.name.host, ref.name.source, ref.id)
 
 
 def _newest_each(good: Sequence[Candidate], period: Callable[[datetime], object]) -> list[Candidate]:

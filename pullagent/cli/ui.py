@@ -128,7 +128,7 @@ def facts(pairs: Sequence[tuple[str, str]]) -> None:
 
 def _cell(text: str) -> str:
     """A cell's text on one line: a name must not be able to make a row of its own."""
-    return clean(text).replace("\n", "\\n").replace("\t", "\\t")
+    return text if text.isprintable() else clean(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _style(cell: str) -> str:
@@ -136,7 +136,7 @@ def _style(cell: str) -> str:
         return "green"
     if cell.startswith(("damaged", "failed", "NO")) or cell in ("LATE", "NEVER", "DAMAGED"):
         return "bold red"
-    return "yellow" if cell.startswith("shrunk") or cell in ("FAILED", "SHRUNK") else ""
+    return "yellow" if cell.startswith("shrunk") or cell in ("remove", "FAILED", "SHRUNK") else ""
 
 
 def size(count: int | None) -> str:
