@@ -225,3 +225,20 @@ def test_ten_thousand_snapshots_are_judged_in_a_second(tmp_path: Path) -> None:
     assert (answer["verdict"], len(answer["sources"])) == ("OK", 20)
     spent = after.children_user + after.children_system - before.children_user - before.children_system
     assert spent < 1.0
+
+
+def test_a_verification_settles_what_the_status_says(
+    store: Store, config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Damage that no look at sizes shows counts from the verification that finds it until one that finds it mended."""
+    file = store.root / "pavroto-2" / "agama" / "2026-11-22T010003Z" / "dump.sql.zst.age"
+    sound = file.read_bytes()
+    verify = ["--config", str(config.path), "verify"]
+    replace(file, bytes(reversed(sound)))
+    assert verdicts(config) == [("agama", "OK"), ("logs", "OK")]
+    assert app._run(verify) == 4
+    assert verdicts(config) == [("agama", "DAMAGED"), ("logs", "OK")]
+    replace(file, sound)
+    assert app._run(verify) == 0
+    assert verdicts(config) == [("agama", "OK"), ("logs", "OK")]
+    capsys.readouterr()
