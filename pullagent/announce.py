@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from pullagent import bulletin, status
 from pullagent.bulletin import Bulletin
-from pullagent.chronicle import Event
+from pullagent.chronicle import last_told
 from pullagent.config import Config
 from pullagent.errors import PullAgentError
 from pullagent.ledger import Ledger
@@ -108,7 +108,7 @@ def tell_overdue(config: Config, report: StatusReport) -> list[str]:
     """
     ledger = Ledger(Store(config.store).ledger_path)
     critical = [s for s in report.standings if s.critical]
-    last, told = _last_told(ledger)
+    last, told = last_told(ledger.entries())
     if not bulletin.is_news(critical, told, last, report.now):
         return []
     notifier, begun = Notifier(config), time.monotonic()
@@ -128,15 +128,6 @@ def tell_overdue(config: Config, report: StatusReport) -> list[str]:
         now=report.now,
     )
     return problems
-
-
-def _last_told(ledger: Ledger) -> tuple[Event | None, dict[str, str]]:
-    last: tuple[Event | None, dict[str, str]] = (None, {})
-    for entry in ledger.entries():
-        if entry.get("event") == "notify" and entry.get("ok") is True:
-            told: Any = entry.get("detail", {}).get("told", {})
-            last = (Event(datetime.fromisoformat(entry["time"]), True), told)
-    return last
 
 
 def _titled(letter: Bulletin) -> str:

@@ -49,6 +49,16 @@ def facts_of(entries: Iterable[Mapping[str, Any]]) -> dict[SourceName, Facts]:
     return found
 
 
+def last_told(entries: Iterable[Mapping[str, Any]]) -> tuple[Event | None, dict[str, str]]:
+    """When somebody was last told that sources are overdue, and of which: their names and verdicts."""
+    last: tuple[Event | None, dict[str, str]] = (None, {})
+    for entry in entries:
+        if entry.get("event") == "notify" and (event := _event(entry)) is not None and event.ok:
+            told = _detail(entry).get("told")
+            last = (event, told if isinstance(told, dict) else {})
+    return last
+
+
 def _after(facts: Facts, entry: Mapping[str, Any], event: Event) -> Facts:
     kind = entry["event"]
     if kind == "pull":

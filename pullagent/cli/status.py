@@ -13,7 +13,8 @@ from pullagent import status as statuses
 from pullagent.announce import tell_overdue
 from pullagent.chronicle import Event
 from pullagent.cli import nagios, ui
-from pullagent.errors import PullAgentError, UsageError
+from pullagent.config import Config
+from pullagent.errors import PullAgentError, StoreError, UsageError
 from pullagent.model import rfc3339
 from pullagent.status import StatusReport
 from pullagent.verdicts import Standing
@@ -42,8 +43,7 @@ def status(
         config = ui.config_of(context)
         report = statuses.read(config, datetime.now(UTC))
         if notify:
-            for problem in tell_overdue(config, report):
-                ui.tell(f"warning: {problem}")
+            _notify(config, report)
         if prometheus is not None:
             statuses.write_metrics(report, prometheus)
         elif as_json:
@@ -73,6 +73,16 @@ def _unknown(as_nagios: bool) -> Iterator[None]:
         ui.fail(PullAgentError(f"internal error: {error!r}", "this is a defect: report it, with what stands below"))
         traceback.print_exc()
         raise typer.Exit(nagios.UNKNOWN) from error
+
+
+def _notify(config: Config, report: StatusReport) -> None:
+    """What goes wrong with it must not hide the verdict."""
+    try:
+        problems = tell_overdue(config, report)
+    except StoreError as error:
+        problems = [f"not written to the ledger, so it may be told again: {error.message}"]
+    for problem in problems:
+        ui.tell(f"warning: {problem}")
 
 
 def _render(report: StatusReport) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pullagent.chronicle import Facts, facts_of
+from pullagent.chronicle import Facts, facts_of, last_told
 from tests.unit.standing import ago, line
 from tests.unit.storing import AGAMA, LOGS
 
@@ -66,6 +66,17 @@ def test_no_line_is_fatal(entries: list[dict[str, Any]]) -> None:
     """Whatever stands there."""
     facts_of(entries)
     facts_of([line("verify", 1) | {"detail": entry} for entry in entries])
+
+
+def test_what_was_last_told_is_remembered() -> None:
+    """Only what was delivered counts; a line of another shape tells of nothing."""
+    assert last_told([]) == (None, {})
+    lines = [line("notify", 9, detail={"told": {"pavroto-2/logs": "LATE"}}), line("notify", 8, ok=False)]
+    event, told = last_told(lines)
+    assert event is not None
+    assert (event.time, told) == (ago(9), {"pavroto-2/logs": "LATE"})
+    assert last_told([line("notify", 7, detail={"told": "nobody"})])[1] == {}
+    assert last_told([line("notify", 7) | {"detail": None, "time": 5}]) == (None, {})
 
 
 def test_nothing_is_known_at_first() -> None:

@@ -308,6 +308,21 @@ def test_overdue_that_could_not_be_told_is_tried_again(
     assert len(mail.mails) == 1
 
 
+def test_a_ledger_that_cannot_be_written_does_not_hide_the_verdict(
+    tmp_path: Path, mail: MailServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message went out; the exit code is the verdict's."""
+
+    def full(*_: object, **__: object) -> None:
+        raise StoreError("ledger.jsonl: No space left on device")
+
+    config = config_with(tmp_path, message_urls=[mail.url])
+    monkeypatch.setattr(Ledger, "append", full)
+    assert app._run(["--config", str(config.path), "status", "--notify"]) == 2
+    assert "warning: not written to the ledger" in capsys.readouterr().err
+    assert len(mail.mails) == 1
+
+
 def test_the_command_line_tells_what_was_not_delivered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On standard error, also beside JSON, and in the ledger; never the URL."""
     config = config_with(tmp_path, ping_url="http://127.0.0.1:9/7f3a")
