@@ -55,7 +55,10 @@ def stale(host: str, sources: Mapping[str, Source], answer: bytes) -> str | None
 def explained(error: PullAgentError, host: str) -> PullAgentError:
     """`error`, or what to do about it where it comes of a command that the gate on `host` refused."""
     cause: BaseException | None = error
-    while cause is not None:
+    seen: list[BaseException] = []
+    # an error that is raised from itself is its own cause
+    while cause is not None and cause not in seen:
+        seen.append(cause)
         if isinstance(cause, CommandFailed) and cause.status == REFUSED_STATUS and REFUSED in cause.stderr:
             return HostError(
                 f"{host}: its gate does not know this command: it is older than hosts.toml or this version",

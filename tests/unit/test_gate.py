@@ -167,6 +167,13 @@ def test_a_refusal_is_told_as_an_old_gate() -> None:
         assert gate.explained(other, "pavroto-2") is other
 
 
+def test_an_error_that_is_its_own_cause_ends() -> None:
+    """An error raised from itself, as a source does that has nothing to add, is looked at once."""
+    error = CommandFailed("status 2 from tar", status=2, stderr="no such file")
+    error.__cause__ = error
+    assert gate.explained(error, "h") is error
+
+
 def test_only_what_a_source_needs_is_rendered() -> None:
     """No accounts to save: no command that reads them, no right to. Nothing for root to read: no sudoers."""
     assert set(rendered({"logs": LOGS}).files) == {"pullagent-gate", "authorized_keys", "README"}
