@@ -4,7 +4,7 @@ BIN := .venv/bin
 COMPILE := pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --allow-unsafe \
 	--strip-extras --no-header --no-annotate
 
-INSTALL := PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" PYTHON="$(if $(filter file,$(origin PYTHON)),,$(PYTHON))" sh tools/install
+INSTALL := PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" EXTRAS="$(EXTRAS)" PYTHON="$(if $(filter file,$(origin PYTHON)),,$(PYTHON))" sh tools/install
 
 .PHONY: help packages venv demo test faults quick lint lab lock clean install uninstall
 .NOTPARALLEL:
@@ -17,7 +17,7 @@ packages: ## install the Debian packages that are missing (needs root only then)
 
 venv: .venv/.project ## build .venv, again whenever the pinned requirements change
 
-install: ## put program, units, manual and completions in place (root); PREFIX, DESTDIR, PYTHON
+install: ## put program, units, manual and completions in place (root); PREFIX, DESTDIR, PYTHON, EXTRAS
 	@$(INSTALL)
 
 uninstall: ## take them away again; the store and /etc/pullagent stay
@@ -48,6 +48,7 @@ lock: ## renew the pinned requirements (needs pip-compile, of pip-tools)
 	$(COMPILE) --upgrade --output-file requirements.txt pyproject.toml
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' | \
 	    $(COMPILE) --upgrade --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml -
+	$(COMPILE) --extra notify --constraint requirements-dev.txt --output-file requirements-notify.txt pyproject.toml
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 	    $(COMPILE) --constraint requirements-dev.txt --output-file requirements-build.txt -
 

@@ -103,7 +103,10 @@ def load(path: Path, kinds: Mapping[str, type]) -> Config:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}", "give --config FILE, or set PULLAGENT_CONFIG") from error
+        hint = "give --config FILE, or set PULLAGENT_CONFIG"
+        if isinstance(error, PermissionError):
+            hint = f"let the account that pulls read it, as root: chgrp pullagent {path}; chmod 640 {path}"
+        raise ConfigError(f"{path}: {error.strerror}", hint) from error
     return parse(path, text, kinds)
 
 

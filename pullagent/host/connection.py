@@ -1,6 +1,7 @@
 """Opens Fabric connections: pinned keys only, AES-GCM first, nothing of the user's own configuration."""
 
 import os
+import pwd
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -53,7 +54,10 @@ def _connection(login: Login, limits: Limits) -> "Connection":
     for file in login.key_files:
         if not os.access(file, os.R_OK):
             if os.access(file, os.F_OK):
-                hint = f"who may read it?  ls -l {file}   The pull key comes to its unit: systemctl start pullagent"
+                hint = (
+                    "the unit is handed it: systemctl start pullagent\n"
+                    f"to pull by hand as well, as root: chown {_user()} {file}"
+                )
                 raise ConfigError(f"SSH key {file}: this user cannot read it", hint)
             raise ConfigError(
                 f"SSH key {file}: it does not exist or cannot be read",
@@ -82,6 +86,13 @@ def _connection(login: Login, limits: Limits) -> "Connection":
     connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
     load_known_hosts(login, connection.client.get_host_keys())
     return connection
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def load_known_hosts(login: Login, into: "paramiko.HostKeys") -> None:

@@ -1,5 +1,7 @@
 """A backup server as an operator sets one up: Debian booted by systemd, `make install`, the timer, the journal."""
 
+import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -58,7 +60,9 @@ class Server:
         self.write(str(key), self.host.identity.read_text(), 0o600)
         toml = self.host.hosts_toml(Path("/srv/pullagent"), self.recipient, key, pins)
         self.write("/etc/pullagent/hosts.toml", toml, 0o640)
-        self.write(str(pins), self.host.sshd.known_hosts_line() + "\n")
+        key_of_host = base64.b64decode(self.host.sshd.host_public_key.split()[1])
+        fingerprint = base64.b64encode(hashlib.sha256(key_of_host).digest()).decode().rstrip("=")
+        self.run("pullagent", "trust", "pavroto-2", "--fingerprint", f"SHA256:{fingerprint}")
 
     def show(self, unit: str, name: str) -> str:
         """A property of a unit."""
@@ -223,8 +227,18 @@ def test_a_key_elsewhere_needs_no_credential(server: Server) -> None:
         server.run("systemctl", "start", "pullagent.service")
     finally:
         hosts.write_text(before)
+        server.run("chown", "root:", other)
         server.path(other).rename(usual)
     assert len(server.snapshots()) == 4
+
+
+def test_a_key_that_is_root_s_is_told_to_who_pulls_by_hand(server: Server) -> None:
+    """The account that pulls cannot read it outside the unit, and hears where to go."""
+    done = server.call("runuser", "-u", "pullagent", "--", "pullagent", "run", "pavroto-2/agama")
+    assert done.returncode == 2
+    assert "hint: the unit is handed it: systemctl start pullagent" in done.stderr
+    ledger = server.run("stat", "--format=%U %a", "/srv/pullagent/ledger.jsonl")
+    assert ledger == "pullagent 600\n"
 
 
 def test_installing_again_keeps_what_is_there(server: Server) -> None:

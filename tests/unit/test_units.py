@@ -137,8 +137,9 @@ def test_the_manual_is_right_roff(manual: str, tmp_path: Path) -> None:
         ({"PREFIX": "usr"}, "not plain absolute paths"),
         ({"PREFIX": "/usr/lo cal", "DESTDIR": "/nowhere"}, "not plain absolute paths"),
         ({"PYTHON": "/bin/false", "DESTDIR": "/nowhere"}, "/bin/false is not Python 3.11"),
+        ({"EXTRAS": "bells", "DESTDIR": "/nowhere"}, "there is no such extra"),
     ],
-    ids=["relative", "prefix", "blank", "python"],
+    ids=["relative", "prefix", "blank", "python", "extra"],
 )
 def test_the_installer_refuses_what_cannot_be(variables: dict[str, str], error: str) -> None:
     """Before it touches anything, with what to type instead."""
@@ -151,13 +152,13 @@ def test_the_installer_refuses_what_cannot_be(variables: dict[str, str], error: 
     assert not Path("/nowhere").exists()
 
 
-def test_the_requirements_to_build_are_those_that_tests_use() -> None:
-    """requirements-build.txt pins the same packages with the same hashes as requirements-dev.txt."""
-    developed = (ROOT / "requirements-dev.txt").read_text()
-    built = (ROOT / "requirements-build.txt").read_text()
-    assert "hatchling==" in built
-    assert built.count("--hash=") > 5
-    assert all(line.removesuffix(" \\") in developed for line in built.splitlines())
+@pytest.mark.parametrize(("file", "package"), [("build", "hatchling"), ("notify", "apprise"), ("notify", "fabric")])
+def test_what_is_installed_is_what_tests_use(file: str, package: str) -> None:
+    """The pinned packages to build with, and of the extra, have the hashes of requirements-dev.txt."""
+    tested = (ROOT / "requirements-dev.txt").read_text()
+    pinned = (ROOT / f"requirements-{file}.txt").read_text()
+    assert f"\n{package}==" in f"\n{pinned}"
+    assert all(line.removesuffix(" \\") in tested for line in pinned.splitlines())
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may install")
