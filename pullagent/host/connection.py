@@ -1,7 +1,6 @@
 """Opens Fabric connections: pinned keys only, AES-GCM first, nothing of the user's own configuration."""
 
 import os
-import pwd
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -55,8 +54,7 @@ def _connection(login: Login, limits: Limits) -> "Connection":
         if not os.access(file, os.R_OK):
             if os.access(file, os.F_OK):
                 hint = (
-                    "the unit is handed it: systemctl start pullagent\n"
-                    f"to pull by hand as well, as root: chown {_user()} {file}"
+                    "run it as root, who becomes the store's owner with the key in hand; or systemctl start pullagent"
                 )
                 raise ConfigError(f"SSH key {file}: this user cannot read it", hint)
             raise ConfigError(
@@ -86,13 +84,6 @@ def _connection(login: Login, limits: Limits) -> "Connection":
     connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
     load_known_hosts(login, connection.client.get_host_keys())
     return connection
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
 
 
 def load_known_hosts(login: Login, into: "paramiko.HostKeys") -> None:
