@@ -136,7 +136,9 @@ class Loader:
         tables = {p.table: self._dump.texts[p.start].decode() for p in self._parts if p.kind == "table"}
         large = {p.table for p in rows if p.size >= _LARGE}
         fit = [k for k in keys_that_can_wait(tables) if k.table in large]
-        return {k.table: k for k in fit if self._taken(self._under_new_name(k))}
+        with ThreadPoolExecutor(max_workers=self._options.jobs, thread_name_prefix="keys") as pool:
+            taken = list(pool.map(lambda keys: self._taken(self._under_new_name(keys)), fit))
+        return {k.table: k for k, was_taken in zip(fit, taken, strict=True) if was_taken}
 
     def _under_new_name(self, keys: Keys) -> Keys:
         return Keys((self._options.into or keys.table[0], keys.table[1]), keys.definitions)
