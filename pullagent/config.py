@@ -73,6 +73,14 @@ class Config:
         """The private keys that pulls log in with."""
         return {self.identity_file, *(host.identity_file for host in self.hosts.values())}
 
+    def reached_through(self, host: Host) -> tuple[str, ...]:
+        """ADDRESS:PORT of the hosts whose gateway is `host`; an IPv6 address in brackets."""
+        return tuple(
+            f"[{other.address}]:{other.port}" if ":" in other.address else f"{other.address}:{other.port}"
+            for other in self.hosts.values()
+            if other.gateway and (other.gateway.host, other.gateway.port or 22) == (host.address, host.port)
+        )
+
     def source_names(self) -> list[SourceName]:
         """Every source, in the order of the file."""
         return [SourceName(host.name, source) for host in self.hosts.values() for source in host.sources]

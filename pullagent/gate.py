@@ -74,11 +74,17 @@ def renewal(host: str) -> str:
 
 
 def render(
-    host: str, user: str, sources: Mapping[str, Source], public_key: str, from_addresses: tuple[str, ...] = ()
+    host: str,
+    user: str,
+    sources: Mapping[str, Source],
+    public_key: str,
+    from_addresses: tuple[str, ...] = (),
+    leads_to: tuple[str, ...] = (),
 ) -> Gate:
     """The wrapper, the authorized_keys line, the database grants, the sudoers lines and a checklist for one host.
 
     `public_key` is the pull key's public half; with `from_addresses` it may come from these alone.
+    `leads_to`: ADDRESS:PORT of the hosts that are reached through this one.
     """
     key = " ".join(public_key.split())
     if not key.startswith(("ssh-", "ecdsa-", "sk-")):
@@ -90,7 +96,7 @@ def render(
     grants = {name: source.grants(user) for name, source in sources.items()}
     files = {
         WRAPPER: _wrapper(host, commands, digest),
-        AUTHORIZED_KEYS: _authorized_key(key, from_addresses),
+        AUTHORIZED_KEYS: _authorized_key(key, from_addresses, leads_to),
         GRANTS: "".join(f"-- for {name}:\n{text}" for name, text in grants.items() if text),
         SUDOERS: _sudoers(host, user, sources.values()),
     }
@@ -129,8 +135,11 @@ exit {REFUSED_STATUS}
 """
 
 
-def _authorized_key(key: str, from_addresses: tuple[str, ...]) -> str:
+def _authorized_key(key: str, from_addresses: tuple[str, ...], leads_to: tuple[str, ...]) -> str:
     options = ["restrict", f'command="{WRAPPER_PLACE}"']
+    if leads_to:
+        # forwarding brings listening with it, which can only be bound to one port: one that is of no use
+        options += ["port-forwarding", *(f'permitopen="{place}"' for place in leads_to), 'permitlisten="localhost:1"']
     if from_addresses:
         if any(set(a) - set("0123456789abcdefABCDEF.:/*?") for a in from_addresses):
             raise UsageError(f"not addresses: {', '.join(from_addresses)}", "write IP addresses or networks")

@@ -30,7 +30,8 @@ def gate(
     if host not in config.hosts:
         raise UsageError(f"{host} is a source, not a host", f"pullagent gate {host.partition('/')[0]}")
     known = config.hosts[host]
-    made = render(host, known.user, known.sources, _public_key(known.identity_file), tuple(from_addresses or ()))
+    key = _public_key(known.identity_file)
+    made = render(host, known.user, known.sources, key, tuple(from_addresses or ()), config.reached_through(known))
     if into is None:
         for name, text in made.files.items():
             ui.say(f"==> {name} <==")

@@ -232,6 +232,20 @@ def test_a_pull_through_a_gateway(agent: Agent, gateway: Sshd) -> None:
     assert "Accepted publickey" in said_since(behind, sizes[1])
 
 
+def test_a_gated_key_passes_a_gateway(agent: Agent, gateway: Sshd, tmp_path: Path) -> None:
+    """With the line that `gate` renders for the jump host the pull goes through it, and to nowhere else."""
+    agent.known_hosts.write_text(f"{gateway.known_hosts_line()}\n{agent.host.sshd.known_hosts_line()}\n")
+    hop = f'[hosts.hop]\naddress = "127.0.0.1"\nport = {gateway.port}\nuser = "{gateway.user}"\n'
+    source = '[hosts.hop.sources.logs]\nkind = "influxdb"\ndatabases = ["logs"]\n'
+    agent.configure(f"{agent.config_file.read_text()}\n{hop}{source}")
+    agent.call("gate", "hop", "-o", tmp_path / "gate").succeeded()
+    line = (tmp_path / "gate" / "authorized_keys").read_text()
+    gateway.authorized_keys.write_text(line)
+    agent.call("run", AGAMA).succeeded()
+    gateway.authorized_keys.write_text(line.replace(f':{agent.host.sshd.port}"', ':9"'))
+    agent.call("run", AGAMA).failed(1, "")
+
+
 def test_a_restore_through_a_gateway(agent: Agent, gateway: Sshd) -> None:
     """A restore onto a host of hosts.toml takes its gateway too, with the operator's key."""
     agent.known_hosts.write_text(f"{gateway.known_hosts_line()}\n{agent.host.sshd.known_hosts_line()}\n")

@@ -63,6 +63,15 @@ def ask(
     )
 
 
+def test_a_gateway_leads_to_its_hosts_alone() -> None:
+    """The key may be forwarded to what is reached through the host, and listen nowhere of use."""
+    line = rendered(BOTH, leads_to=("db:22", "[::1]:2222")).files["authorized_keys"]
+    assert line.startswith(
+        'restrict,command="/usr/local/lib/pullagent-gate",port-forwarding,permitopen="db:22",permitopen="[::1]:2222",'
+        'permitlisten="localhost:1" ssh-'
+    )
+
+
 def test_the_commands_of_the_example_are_those_reviewed() -> None:
     """Every command of the example hosts.toml: when one changes, every host needs a new gate.
 
