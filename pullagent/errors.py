@@ -16,6 +16,7 @@
     │   ├── NoSuchSnapshot       10   the reference names no snapshot
     │   └── LockedError          11   another run holds the lock
     ├── RestoreError              1   the target is not fit, or what it holds afterwards differs
+    │   └── HalfRestored  1/130/143   it ended after the target had been changed
     └── Stopped                 130   a worker was told to end
     Interrupted         129/130/143   SIGHUP, Ctrl-C, SIGTERM
 
@@ -127,6 +128,10 @@ class LockedError(StoreError):
 
 class RestoreError(PullAgentError):
     """The target is not fit for a restore, or what it holds afterwards is not what was stored."""
+
+
+class HalfRestored(RestoreError):
+    """A restore ended early, and the target is no longer what it was; its exit code is that of the cause."""
 
 
 class Stopped(PullAgentError):

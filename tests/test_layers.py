@@ -19,7 +19,7 @@ LAYERS = """
     its verbs            cli.config cli.doctor cli.fetch cli.gate cli.list cli.restore cli.run cli.show cli.trust
     further verbs        cli.history cli.init cli.key cli.pin cli.prune cli.status cli.verify
     its progress         cli.progress cli.nagios
-    its lists            cli.diagnoses
+    its lists            cli.diagnoses cli.restored
     its screen           cli.ui cli
     its service manager  cli.service
     a whole run          run
@@ -39,8 +39,11 @@ LAYERS = """
     each kind            sources.influxdb sources.mysql
     their restores       sources.influxdb_restore sources.mysql_restore
     what came back       sources.mysql_compare
+    what is half done    sources.halfway
     their loads          sources.mysql_load
     their servers        sources.mysql_server
+    files beside them    sources.influxdb_files
+    users beside them    sources.influxdb_users
     parts and keys       sources.mysql_keys sources.mysql_parts
     their commands       sources.influxdb_commands sources.mysql_commands
     their inventories    sources.influxdb_inventory sources.mysql_inventory
@@ -115,6 +118,7 @@ PURE = (
     "sources.mysql_parts",
     "sources.influxdb_commands",
     "sources.influxdb_inventory",
+    "sources.influxdb_users",
 )
 IMPURE_MODULES = {"os", "io", "time", "random", "socket", "subprocess", "shutil", "tempfile", "secrets", "sys"}
 

@@ -16,12 +16,16 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.text import Text
 
 from pullagent.cli import ui
 from pullagent.cli.service import Priority, tell_status, watched
 from pullagent.model import Observer, Outcome, SourceName
+
+# below this there is no room for a bar
+_WIDE = 100
 
 
 class _Amount(ProgressColumn):
@@ -34,7 +38,7 @@ class _Amount(ProgressColumn):
         done = ui.size(int(task.completed))
         whole = f" of {ui.size(int(task.total))}" if task.total else ""
         rate = f"  {ui.size(int(task.speed))}/s" if task.speed else ""
-        return Text(f"{done}{whole}{rate}")
+        return Text(f"{done}{whole}{rate}", no_wrap=True)
 
 
 class _Bar(BarColumn):
@@ -43,6 +47,17 @@ class _Bar(BarColumn):
     def render(self, task: Task) -> Text:  # type: ignore[override]  # a bar or nothing
         """One cell."""
         return super().render(task) if task.total else Text("")  # type: ignore[return-value]
+
+
+class _Left(TimeRemainingColumn):
+    """How long it will still take, where the end is known."""
+
+    def render(self, task: Task) -> Text:
+        """One cell."""
+        if not task.total or task.time_remaining is None:
+            return Text("")
+        minutes, seconds = divmod(round(task.time_remaining), 60)
+        return Text(f"{minutes}:{seconds:02} left", no_wrap=True)
 
 
 class Warnings(Observer):
@@ -54,15 +69,16 @@ class Warnings(Observer):
 
 
 class Bars(Warnings):
-    """One line for each job: what it does, bytes, rate, elapsed time."""
+    """One line for each job: what it does, bytes, rate, elapsed time, and how long it will still take."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            _Bar(bar_width=16),
+            *([_Bar(bar_width=16)] if console.width >= _WIDE else []),
             _Amount(),
             TimeElapsedColumn(),
+            _Left(),
             console=console,
             transient=True,
         )
@@ -92,7 +108,7 @@ class Bars(Warnings):
         with self._lock:
             self._drop(job)
             name = job.partition("@")[0]
-            self._tasks[job] = self._progress.add_task(ui.clean(f"{name:20} {step:14}"), total=total_bytes)
+            self._tasks[job] = self._progress.add_task(ui.clean(f"{name} {step}"), total=total_bytes)
 
     def advanced(self, job: str, count: int) -> None:
         """Move its bar on."""

@@ -1,21 +1,24 @@
 """`pullagent restore`: put a snapshot back onto a rebuilt host."""
 
-from contextlib import AbstractContextManager, nullcontext
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pullagent.cli import diagnoses, ui
+from pullagent.cli import diagnoses, restored, ui
 from pullagent.cli.progress import paused, progress
 from pullagent.diagnosis import Diagnosis
+from pullagent.errors import HalfRestored, HostError, Interrupted, RestoreError
 from pullagent.model import rfc3339
 from pullagent.sources import KINDS
 from pullagent.sources.base import RestoreOptions
 
 if TYPE_CHECKING:
     from pullagent.restore import RestoreReport
-    from pullagent.sources.base import Restored
 
 
 def register(app: typer.Typer) -> None:
@@ -40,6 +43,9 @@ def restore(
         list[str] | None, typer.Option("--table", metavar="T", help="Only this table; may be repeated.")
     ] = None,
     schema_only: Annotated[bool, typer.Option("--schema-only", help="Everything but the rows.")] = False,
+    config_files: Annotated[
+        bool, typer.Option("--config-files", help="Put stored configuration files in place; old ones are kept.")
+    ] = False,
     plain: Annotated[bool, typer.Option("--plain", help="One session, as the stock client would load it.")] = False,
     jobs: Annotated[int, typer.Option(min=1, max=16, help="Sessions that load tables side by side.")] = 4,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Look at everything, change nothing.")] = False,
@@ -55,7 +61,7 @@ def restore(
     from pullagent.restore import restore as put_back
 
     login = operator_login(config, to, ssh_key, ssh_config)
-    options = RestoreOptions(replace, into, tuple(tables or ()), schema_only, plain, jobs)
+    options = RestoreOptions(replace, into, tuple(tables or ()), schema_only, plain, jobs, config_files)
 
     def approve(checks: tuple[Diagnosis, ...]) -> bool:
         what = f"{snapshot.ref} ({ui.size(snapshot.plain_bytes)}, taken {rfc3339(snapshot.taken)})"
@@ -69,7 +75,7 @@ def restore(
     recording: AbstractContextManager[dict[str, Any]] = (
         nullcontext({}) if dry_run else ui.recorded(config, "restore", snapshot.ref.name, str(snapshot.ref))
     )
-    with recording as detail, ui.read_identity(identity) as opened:
+    with recording as detail, ui.read_identity(identity) as opened, _told(str(login)):
         with progress(quiet=as_json) as observer:
             report = put_back(
                 config, KINDS, snapshot, login, opened, options, approve=approve, dry_run=dry_run, observer=observer
@@ -108,10 +114,7 @@ def _print_json(report: "RestoreReport") -> None:
 
 
 def _render(report: "RestoreReport") -> None:
-    ordered = sorted(report.objects, key=lambda o: (o.equal, o.kind, o.name))
-    rows = [(o.name, o.kind, _shown(o.expected), _shown(o.found), _verdict(o)) for o in ordered]
-    ui.table(("Object", "Kind", "Expected", "Found", "Equal"), rows)
-    ui.say()
+    restored.show(report.objects)
     differing = sum(not o.equal for o in report.objects)
     verdict = "everything came back" if report.ok else f"NOT EQUAL: {differing} of {len(report.objects)} differ"
     ui.say(
@@ -119,13 +122,19 @@ def _render(report: "RestoreReport") -> None:
     )
 
 
-def _shown(value: str | int | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else value
-
-
-def _verdict(item: "Restored") -> str:
-    if item.expected is None:
-        return "-"
-    return "yes" if item.equal else "NO"
+@contextmanager
+def _told(target: str) -> Iterator[None]:
+    """Whatever ends it early: what the target holds now, and what to type next."""
+    try:
+        yield
+    except HalfRestored as error:
+        again = sys.argv[1:] if "--replace" in sys.argv else [*sys.argv[1:], "--replace"]
+        first, *others = error.hint.splitlines()
+        error.hint = "\n".join([first, f"  pullagent {shlex.join(again)}", *others])
+        raise
+    except Interrupted as error:
+        said = "interrupted" if error.exit_code == 130 else "terminated"
+        raise RestoreError(f"{said}; nothing was changed on {target}", exit_code=error.exit_code) from error
+    except HostError as error:
+        error.message += f"\nnothing was changed on {target}"
+        raise

@@ -70,6 +70,7 @@ class Output:
         tail.start()
         try:
             for chunk in chunks:
+                self._stop.check()
                 self._transmit(memoryview(chunk))
             self._channel.shutdown_write()
         except (OSError, EOFError, paramiko.SSHException) as error:

@@ -86,6 +86,7 @@ class Opened(Protocol):
 class RestoreOptions:
     """How a restore is wanted. `replace`: drop what stands in its place. `into`: another database name. `tables`: only
     these. `schema_only`: without rows. `plain`: as the stock client would, in one session. `jobs`: sessions at once.
+    `config_files`: put them in place too.
     """
 
     replace: bool = False
@@ -94,6 +95,7 @@ class RestoreOptions:
     schema_only: bool = False
     plain: bool = False
     jobs: int = 4
+    config_files: bool = False
 
 
 @dataclass(frozen=True)

@@ -264,6 +264,12 @@ class InfluxDB:
             )
         if "authorization failed" in said or "unable to parse authentication" in said:
             return SourceError(error.message, "the server asks for a login: name an env_file on the host in hosts.toml")
+        if "create admin user first" in said:
+            return SourceError(
+                error.message,
+                f"the server has no administrator yet; make the one that env_file names:  ssh {host} influx -execute"
+                " \"CREATE USER … WITH PASSWORD '…' WITH ALL PRIVILEGES\"",
+            )
         if "mktemp: " in said and "No space left" not in said:
             return SourceError(error.message, self._staging_hint(host))
         if "No space left" in said:

@@ -41,9 +41,9 @@ class Commands:
             f'q() {{ influx -host {host} -port {port} -format "$1" -execute "$2"; }}\n'
         )
 
-    def _private_directory(self) -> str:
+    def _private_directory(self, what: str = "influxdb") -> str:
         """A fresh `$d`, gone on every way out; those of shells that were killed are swept first."""
-        prefix = shlex.quote(f"{self.staging.rstrip('/')}/pullagent-influxdb.")
+        prefix = self._prefix(what)
         return (
             f"umask 077\nfor old in {prefix}*; do\n"
             '  [ -d "$old" ] && [ -O "$old" ] || continue\n'
@@ -51,6 +51,9 @@ class Commands:
             f"d=$(mktemp -d {prefix}$$.XXXXXX) || exit\n"
             "trap 'rm -rf \"$d\"' EXIT\ntrap 'exit 143' HUP INT TERM PIPE\n"
         )
+
+    def _prefix(self, what: str) -> str:
+        return shlex.quote(f"{self.staging.rstrip('/')}/pullagent-{what}.")
 
     def probe(self) -> str:
         # a closed port makes `influxd backup` try for minutes before it fails
@@ -170,7 +173,7 @@ class Commands:
 
     def restore(self, names: Mapping[str, str]) -> str:
         """Restores databases from a tar on standard input; `names` maps each in it to its name here."""
-        command = self._prologue("restore") + self._private_directory() + 'tar -C "$d" -xf - || exit\n'
+        command = self._prologue("restore") + self._private_directory("restore") + 'tar -C "$d" -xf - || exit\n'
         for database, target in names.items():
             quoted = shlex.quote(database)
             there = shlex.quote(f'SHOW RETENTION POLICIES ON "{target}"')
@@ -183,3 +186,48 @@ class Commands:
                 f'  ls "$d"/{quoted}/*.tar.gz >/dev/null 2>&1 && exit "$s"; q json {there} >/dev/null || exit\n}}\n'
             )
         return command
+
+    def end_restores(self) -> str:
+        """Ends what restores of this login still do there, and removes their directories."""
+        prefix = self._prefix("restore")
+        return (
+            self._prologue("end of restores")
+            + f'for d in {prefix}*; do\n  [ -d "$d" ] && [ -O "$d" ] || continue\n'
+            + f'  pid=${{d#{prefix}}}; pid=${{pid%%.*}}; case $pid in ""|*[!0-9]*) continue ;; esac\n'
+            # the shell ends by its trap as soon as what it waits for has ended
+            + '  kill -TERM "$pid" 2>/dev/null && pkill -TERM -P "$pid"\n'
+            + '  n=0; while kill -0 "$pid" 2>/dev/null && [ $n -lt 50 ]; do sleep 0.1; n=$((n + 1)); done\n'
+            + '  kill -0 "$pid" 2>/dev/null || rm -rf "$d"\ndone'
+        )
+
+    def look_at(self, path: str) -> str:
+        """A word on a file (there, missing, unreadable), and what it holds."""
+        return (
+            prologue("look at a configuration file")
+            + f"f={shlex.quote(path)}\n"
+            + 'if [ ! -e "$f" ]; then echo missing; elif [ -r "$f" ]; then echo there; cat -- "$f"; '
+            + "else echo unreadable; fi"
+        )
+
+    def may_write(self, path: str) -> str:
+        """Ends well if a file could be put in place: its directory, or what is there of it, can be written to."""
+        return (
+            prologue("look at a configuration file")
+            + f"d=$(dirname -- {shlex.quote(path)})\n"
+            + 'while [ ! -e "$d" ]; do d=$(dirname -- "$d"); done; [ -d "$d" ] && [ -w "$d" ]'
+        )
+
+    def put(self, path: str, sha256: str, mode: int) -> str:
+        """Puts standard input in a file's place if it has this hash; what stood there stays as `.before-restore`."""
+        return (
+            prologue("put a configuration file in place")
+            + f'f={shlex.quote(path)}; umask 022; mkdir -p -- "$(dirname -- "$f")" || exit\n'
+            + 'umask 077; t=$(mktemp -- "$f.XXXXXX") || exit\ntrap \'rm -f -- "$t"\' EXIT\n'
+            + 'cat >"$t" && [ "$(sha256sum <"$t" | cut -c1-64)" = '
+            + sha256
+            + " ] || "
+            + "{ echo 'it did not arrive whole' >&2; exit 65; }\n"
+            + 'if [ -e "$f" ]; then\n  cp -p --backup=numbered -- "$f" "$f.before-restore" || exit\n'
+            + '  chmod --reference="$f" -- "$t" && chown --reference="$f" -- "$t" || exit\n'
+            + f'else chmod {mode:o} -- "$t" || exit; fi\nmv -f -- "$t" "$f"'
+        )

@@ -6,29 +6,21 @@ import secrets
 import tarfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 from pullagent.diagnosis import Diagnosis, bad, doubtful, good
-from pullagent.errors import (
-    CommandFailed,
-    ContentError,
-    Interrupted,
-    PullAgentError,
-    RestoreError,
-    SourceError,
-    UsageError,
-)
+from pullagent.errors import CommandFailed, ContentError, Interrupted, PullAgentError, SourceError, UsageError
 from pullagent.sources.base import Opened, Remote, Restored, RestoreOptions
+from pullagent.sources.halfway import Halfway
 from pullagent.sources.influxdb_commands import Commands
+from pullagent.sources.influxdb_files import ConfigFiles
 from pullagent.sources.influxdb_inventory import Inventory, compare, has_points, parse_json, rows_of
+from pullagent.sources.influxdb_users import User, granted_in, quoted, stored_users
 
 _SETTLE_TRIES, _SETTLE_S = 20, 0.5
-_MERGE_HINT = (
-    "the right host? Then add --replace, which drops it first; nothing was changed. To merge: restore with --into NEW,"
-    ' then in influx: SELECT * INTO "OLD".autogen.:MEASUREMENT FROM "NEW".autogen./.*/ GROUP BY *'
-)
+_UNKNOWN_PASSWORDS = "users may have been made whose passwords nobody has seen: SET PASSWORD FOR USER = '…'"
 
 Queries = dict[tuple[str, str], str]
 
@@ -46,6 +38,8 @@ class Restore:
         self._names = {d: options.into or d for d in databases}
         self._commands = replace(commands, databases=tuple(self._names.values()), config_files=())
         self._whole = options.into is None
+        self._config_files = commands.config_files if self._whole else ()
+        self._halfway = Halfway(host.name, ", ".join(self._commands.databases))
 
     def preflight(self) -> Iterator[Diagnosis]:
         """The server's version against the snapshot's, and what the target holds already."""
@@ -59,7 +53,9 @@ class Restore:
             elif self._options.replace:
                 yield doubtful("target", f"{said}; it will be DROPPED", "is this the right host?")
             else:
-                yield bad("target", said, _MERGE_HINT)
+                yield bad("target", said, self._ways_out(database))
+        if self._options.config_files:
+            yield self._files().writable()
 
     def act(self) -> list[Restored]:
         """Restore, then count. What a fresh set-up has granted on an empty database is kept, and so are its queries."""
@@ -67,22 +63,50 @@ class Restore:
         grants = self._grants_on(existing)
         stored = self._stored_queries() if self._whole else {}
         kept = self._queries(existing)
-        with self._said_when_half_done():
+        with self._halfway.told(), self._ended_there_too():
+            if self._options.replace:
+                # one that lost its connection may still be at work there
+                self._host.read(self._commands.end_restores())
+            self._halfway.changing()
             for database in existing:
-                self._ask(f"DROP DATABASE {_quoted(database)}")
+                self._ask(f"DROP DATABASE {quoted(database)}")
             with self._snapshot.chunks("backup.tar") as chunks:
                 self._host.send(self._commands.restore(self._names), chunks)
             restored = self._settled_inventory()
             for query in (*(stored | kept).values(), *grants):
                 self._ask(query)
-        compared = [
-            item for name, target in self._names.items() for item in compare(name, target, self._record, restored)
-        ]
+            self._halfway.loaded()
+            return [*self._compared(restored, stored), *(self._beside() if self._whole else [])]
+
+    def _compared(self, restored: Inventory, stored: Queries) -> Iterator[Restored]:
+        for name, target in self._names.items():
+            yield from compare(name, target, self._record, restored)
         there = self._queries(list(self._commands.databases))
         for database, name in stored:
             found = "present" if (database, name) in there else "missing"
-            compared.append(Restored(f"{database}: {name}", "continuous query", "present", found))
-        return compared + (self._make_users() if self._whole else [])
+            yield Restored(f"{database}: {name}", "continuous query", "present", found)
+
+    def _beside(self) -> list[Restored]:
+        """What is no part of a database: configuration files and users."""
+        files = self._files()
+        put = files.put_in_place() if self._options.config_files else files.compare()
+        # last of all: what fails after it would take the passwords along
+        return [*put, *self._make_users()]
+
+    def _files(self) -> ConfigFiles:
+        with self._configuration() as archive:
+            return ConfigFiles(self._host, self._commands, archive, self._config_files)
+
+    def _ways_out(self, database: str) -> str:
+        new = f"{database}_restored"
+        counts = list(self._record["points_after"].values())
+        policies = [quoted(policy) for policy in counts[0]] if len(self._names) == len(counts) == 1 else []
+        old = quoted(database)
+        merge = [f"  SELECT * INTO {old}.{p}.:MEASUREMENT FROM {quoted(new)}.{p}./.*/ GROUP BY *" for p in policies]
+        ways = ["the right host? Then add --replace, which drops it first; nothing was changed"]
+        if merge:
+            ways += [f"to merge: restore with --into {new}, then there in influx:", *merge]
+        return "\n".join(ways)
 
     def _release(self) -> Diagnosis:
         origin = self._snapshot.manifest.server.version
@@ -111,14 +135,15 @@ class Restore:
 
     def _grants_on(self, databases: list[str]) -> list[str]:
         """What users of the target may do on `databases`, as GRANT statements."""
-        if not databases:
-            return []
-        statements = []
-        for user in (str(row["user"]) for row in self._ask("SHOW USERS")):
-            for row in self._ask(f"SHOW GRANTS FOR {_quoted(user)}"):
-                if row["database"] in databases:
-                    statements += _grant(user, row)
-        return statements
+        return [grant for user in self._users(databases) for grant in user.granted()] if databases else []
+
+    def _users(self, databases: list[str]) -> list[User]:
+        """Users of the target, with their privileges on `databases`."""
+        return [
+            User(name, bool(row["admin"]), granted_in(self._ask(f"SHOW GRANTS FOR {quoted(name)}"), databases))
+            for row in self._ask("SHOW USERS")
+            for name in (str(row["user"]),)
+        ]
 
     def _queries(self, databases: list[str]) -> Queries:
         answer = self._host.read(self._commands.query("SHOW CONTINUOUS QUERIES")).decode(errors="replace")
@@ -127,61 +152,65 @@ class Restore:
     def _stored_queries(self) -> Queries:
         return _queries_in(self._stored_answer("continuous_queries.json"), list(self._names), "the snapshot")
 
-    def _stored_answer(self, name: str) -> str:
-        """What the server answered at the pull, from config.tar."""
+    @contextmanager
+    def _configuration(self) -> Iterator[tarfile.TarFile]:
         try:
             with tarfile.open(fileobj=io.BytesIO(self._snapshot.read("config.tar"))) as archive:
-                member = archive.extractfile(f"queries/{name}")
-                return member.read().decode(errors="replace") if member else ""
+                yield archive
         except (tarfile.TarError, KeyError) as error:
             raise ContentError(f"config.tar of the snapshot cannot be read: {error}") from error
+
+    def _stored_answer(self, name: str) -> str:
+        """What the server answered at the pull, from config.tar."""
+        with self._configuration() as archive:
+            member = archive.extractfile(f"queries/{name}")
+            return member.read().decode(errors="replace") if member else ""
 
     def _make_users(self) -> list[Restored]:
         """Make the users that the target lacks, with new passwords, and give them their grants.
 
         InfluxDB neither tells nor takes the hashes of passwords. The new ones stand in the result alone.
         """
-        stored = list(rows_of(parse_json(self._stored_answer("users.json"), "the snapshot")))
-        there = {str(row["user"]) for row in self._ask("SHOW USERS")}
-        missing = {str(row["user"]): bool(row["admin"]) for row in stored if str(row["user"]) not in there}
-        if not missing:
-            return []
-        passwords = {user: secrets.token_urlsafe(18) for user in missing}
-        statements = [
-            f"CREATE USER {_quoted(user)} WITH PASSWORD '{passwords[user]}'{' WITH ALL PRIVILEGES' if admin else ''}"
-            for user, admin in missing.items()
+        databases = list(self._names)
+        stored = stored_users(self._stored_answer("users.json"), self._stored_answer("grants.tsv"), databases)
+        before = {user.name for user in self._users(databases)}
+        missing = [(user, secrets.token_urlsafe(18)) for user in stored if user.name not in before]
+        told = [
+            Restored(user.name, "user", None, "existed already, left as it was")
+            for user in stored
+            if user.name in before
         ]
-        statements += [grant for user in missing for grant in self._stored_grants(user)]
+        if not missing:
+            return told
+        self._halfway.notes.append(_UNKNOWN_PASSWORDS)
+        statements = [statement for user, password in missing for statement in user.made(password)]
         # by standard input: a password in a command could be read in the host's process list
         self._host.send(self._commands.statements(), iter(["; ".join(statements).encode()]))
-        return [
-            Restored(user, "user", None, f"made anew; its new password, shown only here: {password}")
-            for user, password in passwords.items()
-        ]
-
-    def _stored_grants(self, user: str) -> list[str]:
-        """A stored user's grants on the databases that were restored."""
-        statements = []
-        for line in self._stored_answer("grants.tsv").split("\n"):
-            name, tab, answer = line.partition("\t")
-            # names stand there as within double quotes of InfluxQL
-            if tab and _quoted(user) == f'"{name}"':
-                for row in rows_of(parse_json(answer, "the snapshot")):
-                    statements += _grant(user, row) if row["database"] in self._names else []
-        return statements
+        there = {user.name: user for user in self._users(databases)}
+        for user, password in missing:
+            told += _came_back(user, there.get(user.name), password)
+        return told
 
     @contextmanager
-    def _said_when_half_done(self) -> Iterator[None]:
+    def _ended_there_too(self) -> Iterator[None]:
+        """Without a terminal the programs there do not learn that nobody waits for them any more."""
         try:
             yield
-        except (PullAgentError, Interrupted) as error:
-            cause = error.message if isinstance(error, PullAgentError) else "interrupted"
-            names = ", ".join(self._commands.databases)
-            raise RestoreError(
-                f"{self._host.name} is half restored, and {names} is not usable as it is: {cause}",
-                "start over: the same command with --replace drops the half that is there, and restores again",
-                exit_code=error.exit_code,
-            ) from error
+        except (PullAgentError, Interrupted):
+            with suppress(PullAgentError):
+                self._host.read(self._commands.end_restores())
+            raise
+
+
+def _came_back(wanted: User, found: User | None, password: str) -> Iterator[Restored]:
+    if found is None:
+        yield Restored(wanted.name, "user", "present", "missing")
+        return
+    yield Restored(wanted.name, "user", None, f"made anew; its new password, shown only here: {password}")
+    if wanted.admin:
+        yield Restored(wanted.name, "administrator", "present", "present" if found.admin else "missing")
+    for database, privilege in wanted.grants.items():
+        yield Restored(f"{wanted.name} on {database}", "grant", privilege, found.grants.get(database, "none"))
 
 
 def refuse_unfit(options: RestoreOptions, databases: tuple[str, ...]) -> None:
@@ -199,13 +228,6 @@ def _minor(version: str) -> int:
     return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
 
 
-def _grant(user: str, row: dict[str, object]) -> list[str]:
-    if row["privilege"] == "NO PRIVILEGES":
-        return []
-    privilege = str(row["privilege"]).removesuffix(" PRIVILEGES")
-    return [f"GRANT {privilege} ON {_quoted(str(row['database']))} TO {_quoted(user)}"]
-
-
 def _queries_in(answer: str, databases: list[str], origin: str) -> Queries:
     found = {}
     for result in parse_json(answer, origin)["results"]:
@@ -213,7 +235,3 @@ def _queries_in(answer: str, databases: list[str], origin: str) -> Queries:
             for name, query in series.get("values", []) if series["name"] in databases else []:
                 found[series["name"], name] = query
     return found
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -7,10 +7,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from pullagent.diagnosis import Diagnosis, bad, doubtful, good
-from pullagent.errors import CommandFailed, Interrupted, PullAgentError, RestoreError, UsageError
+from pullagent.errors import CommandFailed, PullAgentError, UsageError
 from pullagent.sources import mysql_accounts as composed
 from pullagent.sources import mysql_inventory as inventories
 from pullagent.sources.base import Opened, Remote, Restored, RestoreOptions
+from pullagent.sources.halfway import Halfway
 from pullagent.sources.mysql_accounts import quote
 from pullagent.sources.mysql_commands import Commands
 from pullagent.sources.mysql_compare import compare
@@ -40,6 +41,7 @@ class Restore:
         self._commands = Commands(self._wanted.databases, socket)
         self._whole = not options.tables and options.into is None
         self._artifacts = {a.name for a in snapshot.manifest.artifacts}
+        self._halfway = Halfway(host.name, ", ".join(options.tables or self._wanted.databases), _without_data)
 
     def preflight(self) -> Iterator[Diagnosis]:
         """What the target is, what it holds already, and whether what must be there is there."""
@@ -54,8 +56,9 @@ class Restore:
         """Load, and compare. RestoreError that says what the target then holds when it fails half-way."""
         server = probe(self._host, self._commands)
         problems: list[Restored] = []
-        with self._said_when_half_done(), _large_packets(self._host, self._commands):
+        with self._halfway.told(), _large_packets(self._host, self._commands):
             self._drop()
+            self._halfway.changing()
             if self._whole and "accounts.sql" in self._artifacts:
                 problems += self._load_accounts(server)
             loader = Loader(
@@ -69,7 +72,9 @@ class Restore:
             loader.load()
             if self._whole and "grants.sql" in self._artifacts:
                 problems += self._load_leniently(self._own_left_out("grants.sql", server), "grants of")
-        compared = compare(self._host, self._commands, self._wanted, loader, self._options, server)
+            self._halfway.loaded()
+        with self._halfway.told():
+            compared = compare(self._host, self._commands, self._wanted, loader, self._options, server)
         return [*compared, *problems]
 
     def _kind(self, server: Server) -> Diagnosis:
@@ -149,6 +154,7 @@ class Restore:
             present = inventories.parse(self._host.read(self._commands.inventory())).databases
             drops = [f"DROP DATABASE {quote(d)};" for d in present]
         if drops:
+            self._halfway.changing()
             self._host.send(self._commands.load(), iter(["\n".join(drops).encode()]))
 
     def _load_accounts(self, server: Server) -> list[Restored]:
@@ -190,22 +196,11 @@ class Restore:
             return False
         return True
 
-    @contextmanager
-    def _said_when_half_done(self) -> Iterator[None]:
-        """Whatever ends the load half-way, say what the target holds, and repeat none of the data."""
-        try:
-            yield
-        except (PullAgentError, Interrupted) as error:
-            names = ", ".join(self._options.tables or self._wanted.databases)
-            raise RestoreError(
-                f"{self._host.name} is half restored, and {names} is not usable as it is: {_without_data(error)}",
-                "start over: the same command with --replace drops the half that is there, and restores again",
-                exit_code=error.exit_code,
-            ) from error
-
 
 def wanted(stored: Inventory, options: RestoreOptions) -> Inventory:
     """What the target should hold in the end. UsageError where the options do not fit what was stored."""
+    if options.config_files:
+        raise UsageError("--config-files: a snapshot of kind mysql holds no configuration files")
     objects: Sequence[inventories.Object] = stored.objects
     databases, definers = stored.databases, stored.definers
     if options.tables:
@@ -251,8 +246,9 @@ def _large_packets(host: Remote, commands: Commands) -> Iterator[None]:
                 host.read(commands.query(f"SET GLOBAL max_allowed_packet = {limit}"))
 
 
-def _without_data(error: PullAgentError | Interrupted) -> str:
+def _without_data(error: PullAgentError) -> str:
+    """The error, without what a client repeats of the data."""
     if isinstance(error, CommandFailed):
         lines = [f"ERROR {n} at line {line}: {_scrubbed(text)}" for n, line, text in _ERROR.findall(error.stderr)]
         return lines[0] if lines else f"the client ended with status {error.status}"
-    return error.message if isinstance(error, PullAgentError) else "interrupted"
+    return error.message
