@@ -21,7 +21,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is recorded of one source. All but `pulled` are the newest that ended well.
+    """What is recorded of one source. All but `pulled` and `drill_tried` are the newest that ended well.
 
     `damaged` holds the ids that their last verification found damaged, whether they are still in the store or not.
     """
@@ -32,6 +32,7 @@ class Facts:
     key_checked: Event | None = None
     drilled: Event | None = None
     damaged: frozenset[str] = frozenset()
+    drill_tried: Event | None = None
 
 
 _READ = ("pull", "verify", "key check", "drill")
@@ -66,9 +67,9 @@ def _after(facts: Facts, entry: Mapping[str, Any], event: Event) -> Facts:
     if kind == "verify":
         facts = replace(facts, damaged=(facts.damaged - _ids(entry, "ids")) | _ids(entry, "damaged"))
         return replace(facts, verified=event) if event.ok else facts
-    if not event.ok:
-        return facts
-    return replace(facts, key_checked=event) if kind == "key check" else replace(facts, drilled=event)
+    if kind == "drill":
+        return replace(facts, drill_tried=event, drilled=event if event.ok else facts.drilled)
+    return replace(facts, key_checked=event) if event.ok else facts
 
 
 def _name(entry: Mapping[str, Any]) -> SourceName | None:

@@ -1,7 +1,7 @@
 """Use case: put a snapshot back onto a target, and compare what it then holds with what was stored."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pullagent.config import Config
@@ -60,7 +60,7 @@ def restore(
     begun = time.monotonic()
     opened = OpenedSnapshot(snapshot, identity, observer)
     with Store(config.store).reading(snapshot):
-        checks = [*_stored(opened, snapshot)]
+        checks = [*proven(opened, snapshot)]
         source = source_of(config, kinds, snapshot)
         with Host(login, limits(config), stop or StopSignal()) as host:
             checks.append(good("SSH login", f"{login}, whose host key is the pinned one"))
@@ -71,17 +71,23 @@ def restore(
     return RestoreReport(snapshot.ref, str(login), took, rto_s, tuple(checks), not dry_run, objects)
 
 
-def _stored(opened: OpenedSnapshot, snapshot: Snapshot) -> Iterator[Diagnosis]:
+def proven(opened: OpenedSnapshot, snapshot: Snapshot) -> Iterator[Diagnosis]:
+    """That every stored file is as it was, and that the identity opens it. DamageError, WrongIdentity."""
     opened.check_stored()
     yield good("stored files", f"all {len(opened.manifest.artifacts)} are as they were when {snapshot.ref} was taken")
     opened.check_identity()
     yield good("identity", "opens every file")
 
 
-def _acted(restoration: Restoration, checks: tuple[Diagnosis, ...], approve: Approve) -> tuple[Restored, ...]:
+def refuse_failed(checks: Iterable[Diagnosis]) -> None:
+    """RestoreError when a check of the preflight failed."""
     failed = [check for check in checks if check.result == "failed"]
     if failed:
         raise RestoreError("; ".join(check.detail for check in failed), "\n".join(check.hint for check in failed))
+
+
+def _acted(restoration: Restoration, checks: tuple[Diagnosis, ...], approve: Approve) -> tuple[Restored, ...]:
+    refuse_failed(checks)
     if not approve(checks):
         raise UsageError("not confirmed; nothing was done")
     return tuple(restoration.act())

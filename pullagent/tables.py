@@ -109,12 +109,15 @@ class RetentionTable:
 
 @dataclass(frozen=True)
 class ObjectivesTable:
-    """[objectives]: how old the newest backup may get before it is late, and how long a restore may take."""
+    """[objectives]: how old the newest backup may get before it is late, how long a restore may take, and how often
+    that is to be tried.
+    """
 
     __pydantic_config__ = STRICT
     rpo_hours: Positive = 24
     grace_minutes: Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False, strict=True)] = 60
     rto_minutes: Positive = 60
+    drill_days: Annotated[int, Field(ge=1, le=36_500, strict=True)] = 30
 
 
 @dataclass(frozen=True)

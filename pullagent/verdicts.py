@@ -14,6 +14,7 @@ VERDICTS = ("OK", "SHRUNK", "FAILED", "LATE", "DAMAGED", "NEVER")
 CRITICAL = frozenset({"LATE", "DAMAGED", "NEVER"})
 # sizes shown as a trend: two weeks of nights
 TREND = 14
+_INTERRUPTED = (129, 130, 143)
 # two pulls begun in one second get ids of consecutive ones, so an id may run ahead a little
 _AHEAD = timedelta(minutes=1)
 
@@ -35,6 +36,8 @@ class Standing:
     age: timedelta | None
     trend: tuple[int, ...]
     facts: Facts
+    drill_due: bool = False
+    """There is something to drill, and no good drill of late."""
 
     @property
     def reason(self) -> str:
@@ -80,7 +83,9 @@ def judge(
     verdict, why = case.decide()
     error = failed.error if failed is not None and verdict in ("NEVER", "LATE", "FAILED") else ""
     sizes = [s.plain_bytes for s in snapshots[:TREND] if s.plain_bytes is not None]
-    return Standing(name, verdict, why, _short(error), case.notes(), good, age, tuple(reversed(sizes)), facts)
+    return Standing(
+        name, verdict, why, _short(error), case.notes(), good, age, tuple(reversed(sizes)), facts, case.drill_due()
+    )
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,16 @@ class _Case:
         drill, minutes = self.facts.drilled, self.objectives.rto_minutes
         if drill is not None and drill.took_s > minutes * 60:
             text += f"; the last drill took {span(timedelta(seconds=drill.took_s))}, over {minutes:g} min"
+        tried = self.facts.drill_tried
+        if tried is not None and not tried.ok and tried.exit_code not in _INTERRUPTED:
+            text += f"; the last drill FAILED {span(self.now - tried.time)} ago"
         return text
+
+    def drill_due(self) -> bool:
+        """Whether the restoration test should be done again."""
+        drilled = self.facts.drilled
+        limit = timedelta(days=self.objectives.drill_days)
+        return self.good is not None and (drilled is None or self.now - drilled.time > limit)
 
     def _never(self) -> str:
         stored = self.facts.stored

@@ -17,13 +17,14 @@ LAYERS = """
     the program          __main__
     command line         cli.app
     its verbs            cli.config cli.doctor cli.fetch cli.gate cli.list cli.restore cli.run cli.show cli.trust
-    further verbs        cli.history cli.init cli.key cli.pin cli.prune cli.status cli.verify
+    further verbs        cli.drill cli.history cli.init cli.key cli.pin cli.prune cli.status cli.verify
     its progress         cli.progress cli.nagios
     its lists            cli.diagnoses cli.restored
     its screen           cli.ui cli
     its service manager  cli.service
     a whole run          run
     what is told of it   announce
+    restoration test     drill
     use cases            doctor fetch prune pull restore status trust verify
     parts of theirs      doctor_local examine gate
     the keys' proof      key_check
@@ -32,6 +33,9 @@ LAYERS = """
     its post             notify messenger
     its verdicts         verdicts
     its facts            chronicle
+    its growth           growth
+    its servers' place   throwaway
+    commands right here  local
     the first hour       init
     its hosts.toml       template
     opened for them      logins opened
@@ -40,6 +44,7 @@ LAYERS = """
     their restores       sources.influxdb_restore sources.mysql_restore
     what came back       sources.mysql_compare
     what is half done    sources.halfway
+    servers of a drill   sources.influxdb_throwaway sources.mysql_throwaway
     their loads          sources.mysql_load
     their servers        sources.mysql_server
     files beside them    sources.influxdb_files
@@ -92,7 +97,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "fabric": ("host",),
     "paramiko": ("host",),
     "zstandard": ("seal",),
-    "subprocess": ("seal", "keys", "cli.gate", "programs", "notify"),
+    "subprocess": ("seal", "keys", "cli.gate", "programs", "notify", "local", "throwaway"),
     "typer": ("cli",),
     "click": ("cli",),
     "rich": ("cli",),
@@ -108,6 +113,7 @@ PURE = (
     "bulletin",
     "chronicle",
     "metrics",
+    "growth",
     "words",
     "checks.dump",
     "checks.answers",

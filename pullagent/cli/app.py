@@ -13,6 +13,7 @@ from pullagent import __version__, privileges
 from pullagent.cli import config as config_verbs
 from pullagent.cli import (
     doctor,
+    drill,
     fetch,
     gate,
     history,
@@ -66,7 +67,23 @@ def _options(
         raise typer.Exit(2)
 
 
-for verb in (init, run, list_verb, show, status, fetch, verify, restore, prune, pin, history, trust, gate, doctor):
+for verb in (
+    init,
+    run,
+    list_verb,
+    show,
+    status,
+    fetch,
+    verify,
+    restore,
+    drill,
+    prune,
+    pin,
+    history,
+    trust,
+    gate,
+    doctor,
+):
     verb.register(app)
 app.add_typer(config_verbs.app, name="config")
 app.add_typer(key.app, name="key")

@@ -105,10 +105,7 @@ def _print_json(report: "RestoreReport") -> None:
         ok=report.ok,
         took_s=round(report.took_s, 3),
         rto_s=report.rto_s,
-        objects=[
-            {"name": o.name, "kind": o.kind, "expected": o.expected, "found": o.found, "equal": o.equal}
-            for o in report.objects
-        ],
+        objects=[restored.as_json(o) for o in report.objects],
         **({} if report.acted else {"checks": [diagnoses.as_json(c) for c in report.checks]}),
     )
 

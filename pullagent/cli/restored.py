@@ -1,7 +1,7 @@
 """How what came back is shown: on a terminal what differs or must be read in full, the rest a line for each kind."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pullagent.cli import ui
 
@@ -33,6 +33,11 @@ def show(objects: Sequence["Restored"]) -> None:
         ui.say(f"{item.kind} {item.name}: {_shown(item.found)}".replace("\n", "\n    "))
     if told or shown != compared:
         ui.say()
+
+
+def as_json(item: "Restored") -> dict[str, Any]:
+    """One of them."""
+    return {name: getattr(item, name) for name in ("name", "kind", "expected", "found", "equal")}
 
 
 def summary(compared: Sequence["Restored"]) -> list[str]:

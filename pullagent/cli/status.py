@@ -105,6 +105,9 @@ def _render(report: StatusReport) -> None:
     told = [s for s in report.standings if s.verdict != "OK" or s.notes]
     if told:
         ui.facts([(str(s.name), f"{s.verdict}: {s.reason}") for s in told])
+    due = [str(s.name) for s in report.standings if s.drill_due]
+    if due:
+        ui.say(f"a drill is due: {', '.join(due)}  (pullagent drill --all --identity FILE)")
     if report.next_run is not None:
         ui.say(f"next run: {report.next_run:%Y-%m-%d %H:%M} UTC, in {ui.span(report.next_run - report.now)}")
 
@@ -114,6 +117,8 @@ def _row(standing: Standing, now: datetime, *, trend: bool) -> list[str]:
     drill = _ago(facts.drilled, now)
     if facts.drilled is not None:
         drill += f": {ui.duration(facts.drilled.took_s)}"
+    if standing.drill_due:
+        drill += ", due"
     bars = f"{_trend(standing.trend)} " if trend and standing.trend else ""
     return [
         str(standing.name),
@@ -155,6 +160,7 @@ def _as_json(standing: Standing, report: StatusReport) -> dict[str, Any]:
         "drilled": _time(facts.drilled),
         "drill_s": facts.drilled.took_s if facts.drilled else None,
         "rto_s": objectives.rto_minutes * 60,
+        "drill_due": standing.drill_due,
     }
 
 

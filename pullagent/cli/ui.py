@@ -250,7 +250,7 @@ def recorded(
     config: Config, event: str, name: SourceName | None = None, ref: str | None = None, host: str | None = None
 ) -> Iterator[dict[str, Any]]:
     """Write the verb's line into the ledger when it ends, however it ends. What is put into the dict is its detail;
-    its key `exit_code` is taken as the verb's.
+    its keys `exit_code` and `took_s` are taken as the verb's.
     """
     begun, detail, code = time.monotonic(), dict[str, Any](), 1
     try:
@@ -276,7 +276,7 @@ def recorded(
                         event,
                         ok=code == 0,
                         exit_code=code,
-                        took_s=time.monotonic() - begun,
+                        took_s=detail.pop("took_s", time.monotonic() - begun),
                         host=name.host if name else host,
                         source=name.source if name else None,
                         ref=ref,

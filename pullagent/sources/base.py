@@ -2,16 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import AfterValidator
 
 from pullagent.diagnosis import Diagnosis
 from pullagent.errors import ContentError
-from pullagent.manifest import Manifest
+from pullagent.manifest import Manifest, Server
 from pullagent.model import Artifact, Check, Findings, StopSignal
 
 
@@ -59,6 +60,28 @@ class Remote(Protocol):
 
     def send(self, command: str, chunks: Iterator[bytes], stop: StopSignal | None = None) -> bytes:
         """Run a command with `chunks` as its standard input; the tail of its output. `stop` ends this one alone."""
+
+
+class Machine(Remote, Protocol):
+    """This machine, as the account that throwaway servers run as. All that is started or written here goes with it."""
+
+    directory: Path
+    """The account's home, its own; elsewhere here it may only read."""
+    plugins: Path
+    empty: Path
+    """Directories that stay empty, but for what a kind puts into `plugins`."""
+
+    def programs(self, name: str) -> list[Path]:
+        """The programs of this name, in the order of PATH."""
+
+    def offer(self, name: str, program: Path) -> None:
+        """Have commands find `program` under this name."""
+
+    def free_port(self) -> int:
+        """A loopback TCP port that nothing listens on."""
+
+    def serve(self, argv: Sequence[str], ready: str) -> None:
+        """Start a server; returns once the command `ready` ends well. HostError when it does not."""
 
 
 class Opened(Protocol):
@@ -134,6 +157,17 @@ class Restoration(Protocol):
         RestoreError, which says what the target then holds, when it fails half-way.
         """
 
+    def discard(self) -> None:
+        """Drop the database of another name (`into`) that `act` made."""
+
+
+@dataclass(frozen=True)
+class Throwaway:
+    """A server that runs for a drill alone: how the source is reached there, and the server's version."""
+
+    source: "Source"
+    version: str | None
+
 
 class Source(Protocol):
     """A source kind: a frozen dataclass whose fields are its keys in hosts.toml."""
@@ -155,6 +189,9 @@ class Source(Protocol):
 
     def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restoration:
         """A restore of a snapshot onto a target; UsageError when `options` do not fit this kind or snapshot."""
+
+    def throwaway(self, machine: Machine, origin: Server) -> Throwaway:
+        """Start an empty server of the kind of `origin` on `machine`, closed to the network. SourceError, HostError."""
 
     @classmethod
     def checks(cls, snapshot: Opened) -> Mapping[str, Check]:

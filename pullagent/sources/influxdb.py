@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -11,8 +11,10 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pullagent.checks.tar import InfluxBackupCheck, TarCheck
 from pullagent.diagnosis import Diagnosis, bad, doubtful, good, judged, of_error, size
 from pullagent.errors import CommandFailed, ContentError, HostError, PullAgentError, SourceError, Stopped
+from pullagent.manifest import Server as Origin
 from pullagent.model import Artifact, Check, Findings
-from pullagent.sources.base import Opened, Remote, RemotePath, RestoreOptions, inventory, once
+from pullagent.sources import influxdb_throwaway as rehearsed
+from pullagent.sources.base import Machine, Opened, Remote, RemotePath, RestoreOptions, Throwaway, inventory, once
 from pullagent.sources.influxdb_commands import COUNT_LIMIT_S, Commands
 from pullagent.sources.influxdb_inventory import Inventory, column_of, databases_in, free_bytes, parse_json
 from pullagent.sources.influxdb_restore import Restore
@@ -105,6 +107,15 @@ class InfluxDB:
         findings = Findings()
         self._probe(host, findings)
         return Restore(host, snapshot, options, self._commands, findings.server_version)
+
+    def throwaway(self, machine: Machine, origin: Origin) -> Throwaway:
+        """An InfluxDB on two free loopback ports, with its data and its staging in the machine's directory."""
+        api, backup = rehearsed.start(machine)
+        staging = str(machine.directory / "tmp")
+        there = replace(self, api=api, backup=backup, staging=staging, env_file=None, config_files=(), sudo=False)
+        findings = Findings()
+        there._probe(machine, findings)
+        return Throwaway(there, findings.server_version)
 
     @classmethod
     def checks(cls, snapshot: Opened) -> Mapping[str, Check]:

@@ -108,6 +108,11 @@ class Restore:
             ways += [f"to merge: restore with --into {new}, then there in influx:", *merge]
         return "\n".join(ways)
 
+    def discard(self) -> None:
+        """Drop the database that was made under another name."""
+        if self._options.into is not None:
+            self._ask(f"DROP DATABASE {quoted(self._options.into)}")
+
     def _release(self) -> Diagnosis:
         origin = self._snapshot.manifest.server.version
         said = f"InfluxDB {self._version}; the snapshot is of {origin}"

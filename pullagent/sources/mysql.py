@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -11,10 +11,12 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pullagent.checks.dump import DumpCheck
 from pullagent.diagnosis import Diagnosis, good, judged, of_error
 from pullagent.errors import CommandFailed, ContentError, PullAgentError, SourceError, Stopped
+from pullagent.manifest import Server as Origin
 from pullagent.model import Artifact, Check, Findings
 from pullagent.sources import mysql_accounts as composed
 from pullagent.sources import mysql_inventory as inventories
-from pullagent.sources.base import Opened, Remote, RemotePath, RestoreOptions, inventory, once
+from pullagent.sources import mysql_throwaway as rehearsed
+from pullagent.sources.base import Machine, Opened, Remote, RemotePath, RestoreOptions, Throwaway, inventory, once
 from pullagent.sources.mysql_commands import CLIENT, KNOWN_OPTIONS, LOAD, Commands, is_harmless_option
 from pullagent.sources.mysql_inventory import Inventory
 from pullagent.sources.mysql_restore import Restore
@@ -128,6 +130,11 @@ class MySQL:
     def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restore:
         """Accounts, data and grants, in this order, into a server whose databases of these names are empty."""
         return Restore(host, snapshot, options, self.socket)
+
+    def throwaway(self, machine: Machine, origin: Origin) -> Throwaway:
+        """A server of its own kind, MySQL or MariaDB, behind a socket in the machine's directory."""
+        socket, version = rehearsed.start(machine, mariadb=origin.kind == "mariadb")
+        return Throwaway(replace(self, socket=socket, option_file=None), version)
 
     @classmethod
     def checks(cls, snapshot: Opened) -> Mapping[str, Check]:

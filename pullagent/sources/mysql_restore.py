@@ -77,6 +77,12 @@ class Restore:
             compared = compare(self._host, self._commands, self._wanted, loader, self._options, server)
         return [*compared, *problems]
 
+    def discard(self) -> None:
+        """Drop the database that was made under another name."""
+        if self._options.into is not None:
+            drop = f"DROP DATABASE IF EXISTS {quote(self._options.into)};"
+            self._host.send(self._commands.load(), iter([drop.encode()]))
+
     def _kind(self, server: Server) -> Diagnosis:
         origin = self._snapshot.manifest.server
         there = f"{server.kind} {server.version}"

@@ -83,3 +83,13 @@ def test_nothing_is_known_at_first() -> None:
     """An empty ledger."""
     assert facts_of([]) == {}
     assert Facts().damaged == frozenset()
+
+
+def test_a_failed_drill_is_the_last_tried() -> None:
+    """A drill that failed does not count as one, but is known until one goes well."""
+    facts = facts_of([line("drill", 40), line("drill", 20, ok=False)])[AGAMA]
+    assert facts.drilled is not None
+    assert facts.drill_tried is not None
+    assert (facts.drilled.time, facts.drill_tried.time, facts.drill_tried.ok) == (ago(40), ago(20), False)
+    mended = facts_of([line("drill", 20, ok=False), line("drill", 10)])[AGAMA]
+    assert mended.drill_tried == mended.drilled

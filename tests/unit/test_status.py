@@ -106,7 +106,7 @@ def test_json_has_the_agreed_fields(config: Config, capsys: pytest.CaptureFixtur
     source = answer["sources"][0]
     assert list(source) == [
         "host", "source", "verdict", "reason", "last_good", "age_s", "rpo_s", "sizes_bytes", "next_run", "verified",
-        "key_checked", "drilled", "drill_s", "rto_s",
+        "key_checked", "drilled", "drill_s", "rto_s", "drill_due",
     ]  # fmt: skip
     assert source["verdict"] == "LATE"
     assert source["last_good"] == rfc3339(begun)

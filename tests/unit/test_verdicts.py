@@ -184,3 +184,19 @@ def test_the_worst_is_the_whole() -> None:
 def test_objectives_have_an_hour_of_grace() -> None:
     """Or every healthy night would look late."""
     assert OBJECTIVES.grace_minutes == 60
+
+
+def test_a_drill_is_due() -> None:
+    """When something can be drilled and was not for `drill_days`; it is told, and changes no verdict."""
+    old, new = Facts(drilled=Event(ago(24 * 31), True)), Facts(drilled=Event(ago(24 * 29), True))
+    found = [standing(snapshot(9), facts=facts) for facts in (Facts(), old, new)]
+    assert [(s.verdict, s.drill_due) for s in found] == [("OK", True), ("OK", True), ("OK", False)]
+    assert standing().drill_due is False
+
+
+def test_a_failed_drill_is_said() -> None:
+    """Until one goes well; one that was interrupted proves nothing either way."""
+    failed = standing(snapshot(9), facts=Facts(drill_tried=Event(ago(50), False, 1)))
+    assert (failed.verdict, failed.brief.partition("; ")[2]) == ("OK", "the last drill FAILED 2 d ago")
+    stopped = standing(snapshot(9), facts=Facts(drill_tried=Event(ago(50), False, 130)))
+    assert "drill" not in stopped.brief
