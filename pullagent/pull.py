@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pullagent import __version__, gate, seal
 from pullagent import config as configs
 from pullagent.config import Config
-from pullagent.errors import HostError, PullAgentError, StoreError
+from pullagent.errors import CommandFailed, PullAgentError, StoreError
 from pullagent.host import Host
 from pullagent.ledger import Ledger
 from pullagent.logins import limits, pull_login
@@ -159,9 +159,9 @@ class Puller:
         except KeyError:
             return []
         try:
-            warning = gate.stale(host.name, host.sources, remote.read(gate.DIGEST_COMMAND, limit=4096))
-        except HostError:
-            # there is no gate; if it is the connection that failed, the next command says so
+            warning = gate.stale(host.name, host.sources, remote.read(gate.DIGEST_COMMAND))
+        except CommandFailed:
+            # there is no gate
             return []
         return [warning] if warning else []
 
