@@ -54,7 +54,7 @@ class _Left(TimeRemainingColumn):
 
     def render(self, task: Task) -> Text:
         """One cell."""
-        if not task.total or task.time_remaining is None:
+        if not task.total or task.finished or task.time_remaining is None:
             return Text("")
         minutes, seconds = divmod(round(task.time_remaining), 60)
         return Text(f"{minutes}:{seconds:02} left", no_wrap=True)

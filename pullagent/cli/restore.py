@@ -114,9 +114,8 @@ def _render(report: "RestoreReport") -> None:
     restored.show(report.objects)
     differing = sum(not o.equal for o in report.objects)
     verdict = "everything came back" if report.ok else f"NOT EQUAL: {differing} of {len(report.objects)} differ"
-    ui.say(
-        f"{report.ref} -> {report.target}: {verdict}, in {ui.duration(report.took_s)} (RTO {ui.duration(report.rto_s)})"
-    )
+    ui.say(f"{report.ref} -> {report.target}")
+    ui.say(f"{verdict}, in {ui.duration(report.took_s)} (RTO {ui.duration(report.rto_s)})")
 
 
 @contextmanager

@@ -9,12 +9,8 @@ if TYPE_CHECKING:
     from pullagent.sources.base import Restored
 
 _COUNTED = {"table": "rows", "field values": "values"}
-_PLURAL = {
-    "field values": "measurements",
-    "next dump": "next dumps",
-    "continuous query": "continuous queries",
-    "sequence": "sequences",
-}
+_PLURAL = {"field values": "measurements", "continuous query": "continuous queries"}
+_NEXT = "next dump"
 
 
 def show(objects: Sequence["Restored"]) -> None:
@@ -29,8 +25,8 @@ def show(objects: Sequence["Restored"]) -> None:
     for line in [] if shown == compared else summary(compared):
         ui.say(line)
     # passwords and differences of files: never in a column, where they would be broken
-    for item in told:
-        ui.say(f"{item.kind} {item.name}: {_shown(item.found)}".replace("\n", "\n    "))
+    for line in news(told):
+        ui.say(line)
     if told or shown != compared:
         ui.say()
 
@@ -41,20 +37,37 @@ def as_json(item: "Restored") -> dict[str, Any]:
 
 
 def summary(compared: Sequence["Restored"]) -> list[str]:
-    """Those that are equal, a line for each kind: `44 tables, 44,018 rows: equal`."""
-    kinds = dict.fromkeys(o.kind for o in compared if o.equal)
-    return [_line(kind, [o for o in compared if o.equal and o.kind == kind]) for kind in kinds]
+    """What is equal in few lines: `44 tables, 44,018 rows: equal`, and the kinds that are only there or not in one."""
+    equal = [o for o in compared if o.equal and o.kind != _NEXT]
+    kinds = list(dict.fromkeys(o.kind for o in equal))
+    counts = {kind: _count(kind, [o for o in equal if o.kind == kind]) for kind in kinds}
+    lines = [f"{counts[kind]}: equal" for kind in kinds if kind in _COUNTED]
+    if others := [counts[kind] for kind in kinds if kind not in _COUNTED]:
+        lines.append(f"{', '.join(others)}: equal")
+    return lines + [f"the next dump: {o.found}" for o in compared if o.equal and o.kind == _NEXT]
 
 
-def _line(kind: str, equal: Sequence["Restored"]) -> str:
-    if kind == "next dump":
-        return "the next dump: possible"
-    one = {"field values": "measurement"}.get(kind, kind)
-    text = f"{len(equal):,} {one if len(equal) == 1 else _PLURAL.get(kind, f'{kind}s')}"
+def news(told: Sequence["Restored"]) -> list[str]:
+    """What is only told, a line for each thing that is said; its objects together where it is said of several."""
+    said: dict[tuple[str, str], list[str]] = {}
+    for item in told:
+        said.setdefault((item.kind, _shown(item.found)), []).append(item.name)
+    lines = [
+        f"{kind} {names[0]}: {text}" if len(names) == 1 else f"{_plural(kind)} {text}: {', '.join(names)}"
+        for (kind, text), names in said.items()
+    ]
+    return [line.replace("\n", "\n    ") for line in lines]
+
+
+def _count(kind: str, equal: Sequence["Restored"]) -> str:
+    one = "measurement" if kind == "field values" else kind
+    text = f"{len(equal):,} {one if len(equal) == 1 else _plural(kind)}"
     numbers = [o.found for o in equal if isinstance(o.found, int)]
-    if kind in _COUNTED and numbers:
-        text += f", {sum(numbers):,} {_COUNTED[kind]}"
-    return f"{text}: equal"
+    return f"{text}, {sum(numbers):,} {_COUNTED[kind]}" if kind in _COUNTED and numbers else text
+
+
+def _plural(kind: str) -> str:
+    return _PLURAL.get(kind, f"{kind}s")
 
 
 def _shown(value: str | int | None) -> str:

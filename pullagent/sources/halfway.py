@@ -34,7 +34,7 @@ class Halfway:
             if not self._changed:
                 raise
             cause = self._cause(error) if isinstance(error, PullAgentError) else _signal(error)
-            hints = ["start over: the same command with --replace drops what is there, and restores again"]
+            hints = ["start over; --replace drops what is there, and restores again"]
             raise HalfRestored(
                 f"{self._state()}: {cause}", "\n".join(hints + self.notes), exit_code=error.exit_code
             ) from error

@@ -181,9 +181,7 @@ class Restore:
         before = {user.name for user in self._users(databases)}
         missing = [(user, secrets.token_urlsafe(18)) for user in stored if user.name not in before]
         told = [
-            Restored(user.name, "user", None, "existed already, left as it was")
-            for user in stored
-            if user.name in before
+            Restored(user.name, "user", None, "existed already, left alone") for user in stored if user.name in before
         ]
         if not missing:
             return told
@@ -211,7 +209,7 @@ def _came_back(wanted: User, found: User | None, password: str) -> Iterator[Rest
     if found is None:
         yield Restored(wanted.name, "user", "present", "missing")
         return
-    yield Restored(wanted.name, "user", None, f"made anew; its new password, shown only here: {password}")
+    yield Restored(wanted.name, "user", None, f"made anew; new password, shown only here: {password}")
     if wanted.admin:
         yield Restored(wanted.name, "administrator", "present", "present" if found.admin else "missing")
     for database, privilege in wanted.grants.items():

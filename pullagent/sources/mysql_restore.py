@@ -169,7 +169,7 @@ class Restore:
         sql = self._own_left_out("accounts.sql", server)
         failed = self._load_leniently(sql, "account")
         there = sorted(composed.names_in(sql) & before)
-        return [*(Restored(n, "account", None, "existed already, left as it was") for n in there), *failed]
+        return [*(Restored(n, "account", None, "existed already, left alone") for n in there), *failed]
 
     def _load_leniently(self, sql: str, kind: str) -> list[Restored]:
         """Run every statement; what failed, by account. Other failures of the client pass through."""

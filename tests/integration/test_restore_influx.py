@@ -19,7 +19,7 @@ from tests.lab.influxdb import ADMIN, InfluxDB
 from tests.lab.processes import wait_until
 from tests.lab.production import ProductionHost
 
-PASSWORD = re.compile(r"its new password, shown only here: (\S+)")
+PASSWORD = re.compile(r"new password, shown only here: (\S+)")
 
 
 class Place:

@@ -1,6 +1,6 @@
 """How what came back is summed up."""
 
-from pullagent.cli.restored import summary
+from pullagent.cli.restored import news, summary
 from pullagent.sources.base import Restored
 
 
@@ -11,11 +11,27 @@ def test_equal_things_are_one_line_for_each_kind() -> None:
         Restored("agama.lost", "table", 7, 0),
         Restored("agama.v", "view", "present", "present"),
         *(Restored(f"logs.autogen.{n}", "field values", 3, 3) for n in range(2)),
+        *(Restored(f"agama.{n}", "trigger", "present", "present") for n in range(2)),
         Restored("agama", "next dump", "possible", "possible"),
     ]
     assert summary(objects) == [
         "44 tables, 44,000 rows: equal",
-        "1 view: equal",
         "2 measurements, 6 values: equal",
+        "1 view, 2 triggers: equal",
         "the next dump: possible",
+    ]
+
+
+def test_what_is_said_of_several_is_said_once() -> None:
+    """Objects of which the same is told share a line; what has lines of its own is set in below its name."""
+    told = [
+        Restored("a@h", "account", None, "existed already, left alone"),
+        Restored("b@h", "account", None, "existed already, left alone"),
+        Restored("boss", "user", None, "made anew"),
+        Restored("/etc/x", "configuration file", None, "differs:\n+a"),
+    ]
+    assert news(told) == [
+        "accounts existed already, left alone: a@h, b@h",
+        "user boss: made anew",
+        "configuration file /etc/x: differs:\n    +a",
     ]
