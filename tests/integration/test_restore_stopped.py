@@ -1,14 +1,20 @@
 """Restores of tables that end before their end: what they say, what they leave, and starting over."""
 
+import itertools
 import os
 import re
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pullagent.errors import Stopped
+from pullagent.host import Host, Limits, Login
+from pullagent.model import Address, StopSignal
 from tests.integration.agent import AGAMA, HOST, Agent, alive, wait_for_file
 from tests.integration.wrappers import CLIENTS, wrap
 from tests.lab.data import checksums
@@ -91,6 +97,19 @@ def test_a_restore_that_is_stopped(place: Place, number: int, code: int) -> None
     assert [pid for pid in map(int, children.stdout.split()) if alive(pid)] == []
     os.kill(remote, signal.SIGKILL)
     place.starts_over()
+
+
+def test_a_load_that_never_waits_is_stopped(place: Place) -> None:
+    """A host that takes everything at once is stopped as soon as one that makes the load wait."""
+    stop, begun, known = StopSignal(), time.monotonic(), place.agent.known_hosts
+    address = Address("127.0.0.1", place.host.sshd.port, place.host.sshd.user)
+    login = Login(HOST, address, known, (place.host.identity,))
+    timer = threading.Timer(1, stop.set)
+    timer.start()
+    endless = itertools.repeat(b"x" * 100_000)
+    with Host(login, Limits(5, 60, 60), StopSignal()) as host, pytest.raises(Stopped):
+        host.send("cat >/dev/null", endless, stop)
+    assert time.monotonic() - begun < 10
 
 
 def test_a_restore_that_loses_its_connection(place: Place) -> None:
