@@ -25,7 +25,7 @@ from pullagent.throwaway import place
 from pullagent.verdicts import TREND
 
 HERE = "this machine"
-_OWN_ACCOUNT = "the throwaway server ran as {}, who may read the store: as root it would have an account of its own"
+_OWN_ACCOUNT = "the throwaway server ran as {}, who may read the store: give it an account of its own"
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _here(config: Config, source: Source, opened: OpenedSnapshot, stop: StopSign
     with place(config.ssh.total_s, stop) as machine:
         opened.step("starting a server")
         started = source.throwaway(machine, opened.manifest.server)
-        apart = machine.account is not None
+        apart = machine.account is not None and machine.account.uid != config.store.stat().st_uid
         account = machine.account.name if machine.account else who()
         yield _Target(machine, started.source, RestoreOptions(), HERE, account, started.version, apart)
 
@@ -178,7 +178,11 @@ def _of_server(target: _Target, opened: OpenedSnapshot) -> Iterator[Diagnosis]:
             "the restored server may be another than the lost one",
         )
     if not target.apart:
-        yield doubtful("account", _OWN_ACCOUNT.format(target.account), "sudo pullagent drill …")
+        yield doubtful(
+            "account",
+            _OWN_ACCOUNT.format(target.account),
+            "drill as root, with an account pullagent-drill: see docs/drill.md",
+        )
     else:
         yield good("account", f"the throwaway server runs as {target.account}")
 

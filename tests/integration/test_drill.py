@@ -90,6 +90,22 @@ def test_onto_another_host(drills: Drills) -> None:
     assert (host.server.query("SHOW DATABASES"), host.influxdb.column("SHOW DATABASES")) == databases
 
 
+def test_several_databases_on_another_host(lone_agent: Agent, place: Path) -> None:
+    """A snapshot of two databases has no one scratch name: `--to` is refused, and a throwaway server takes it."""
+    host = lone_agent.host
+    host.server.load("CREATE DATABASE second; CREATE TABLE second.t (id INT PRIMARY KEY)")
+    try:
+        lone_agent.edit('databases = ["agama"]', 'databases = ["agama", "second"]')
+        lone_agent.call("run", AGAMA).succeeded()
+    finally:
+        host.server.load("DROP DATABASE second")
+    drills = Drills(lone_agent, place)
+    login = ("--to", f"{host.sshd.user}@{HOST}", "--ssh-key", host.identity)
+    drills.call(f"{AGAMA}@latest", *login).failed(2, "several databases", "leave --to out")
+    found = drills.call(f"{AGAMA}@latest", "--json").succeeded().json["objects"]
+    assert ("second.t", 0) in {(o["name"], o["found"]) for o in found}
+
+
 @pytest.mark.mysql
 def test_a_drill_of_mysql(tmp_path: Path, place: Path) -> None:
     """A snapshot of MySQL comes back on a MySQL of its own, never on the MariaDB that is installed beside it."""

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pullagent.throwaway import ACCOUNTS
 from tests.integration.agent import AGAMA, Agent, is_root
 from tests.integration.drills import Drills, _place  # noqa: F401 - a fixture
+from tests.lab.processes import run
 from tests.lab.production import ProductionHost
 
 # once, in place of the first load: everything that a dump or a program that it took over could try
@@ -59,6 +61,16 @@ def test_the_server_reads_neither_store_nor_identity(noted: tuple[Drills, Path])
     assert pwd.getpwnam(account).pw_uid != 0
     assert (notes / "read").read_text() == ""
     assert str(drills.agent.home) not in (notes / "environment").read_text()
+
+
+@pytest.mark.skipif(not is_root(), reason="only root has another account run the server")
+def test_a_store_of_the_servers_own_account(noted: tuple[Drills, Path]) -> None:
+    """Where the store belongs to the very account that servers run as, the evidence says that it could be read."""
+    drills, _ = noted
+    account = next(name for name in ACCOUNTS if name in {entry.pw_name for entry in pwd.getpwall()})
+    run(["chown", "-R", account, drills.agent.store])
+    evidence = drills.call(f"{AGAMA}@latest", "--json").succeeded().json["evidence"]
+    assert any("who may read the store" in text for text in evidence["warnings"])
 
 
 def test_the_server_reaches_no_files_libraries_or_network(noted: tuple[Drills, Path]) -> None:
