@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from pullagent import damage, foreign, seal
+from pullagent import seal
 from pullagent.errors import ContentError, SealError, StoreError, WrongIdentity
 from pullagent.manifest import ArtifactEntry, Manifest
 from pullagent.model import NoCheck, Observer, Snapshot, SnapshotRef
 from pullagent.opened import OpenedSnapshot
 from pullagent.seal import Identity
 from pullagent.sources.base import Source
+from pullagent.store import damage, foreign
 
 MANIFEST, SUMS, RECOVERY = "manifest.json", "SHA256SUMS", "RESTORE.txt"
 _NOTES = ("PINNED.json", damage.FILE)

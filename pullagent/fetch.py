@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pullagent import seal
-from pullagent.durable import read_plain
 from pullagent.errors import DamageError, UsageError, system_error
 from pullagent.manifest import ArtifactEntry
 from pullagent.model import Observer, Snapshot, StopSignal
 from pullagent.opened import OpenedSnapshot, check_description, readable_manifest
 from pullagent.seal import Identity
 from pullagent.store import Store
+from pullagent.store.durable import read_plain
 
 
 def fetch(

@@ -8,10 +8,10 @@ from pathlib import Path
 from pullagent import config as configs
 from pullagent import keys, seal
 from pullagent.config import Config
-from pullagent.durable import add_durably, make_durable_directory, storing
 from pullagent.errors import SealError, UsageError
 from pullagent.programs import ask
 from pullagent.store import Store
+from pullagent.store.durable import add_durably, make_durable_directory, storing
 from pullagent.template import with_store
 
 

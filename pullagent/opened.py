@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from pullagent import seal
-from pullagent.durable import read_plain
 from pullagent.errors import DamageError, StoreError
 from pullagent.manifest import Manifest
 from pullagent.model import Observer, Snapshot
 from pullagent.seal import Identity
+from pullagent.store.durable import read_plain
 
 _SMALL = 256 << 20
 

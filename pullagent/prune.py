@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from pullagent import pins
 from pullagent.config import Config
 from pullagent.errors import LockedError, NoSuchSnapshot, PullAgentError, StoreError, UsageError
 from pullagent.ledger import Ledger, who
 from pullagent.model import Refusal, Snapshot, SnapshotRef, SourceName, StopSignal
-from pullagent.pins import Pin
 from pullagent.retention import Candidate, Decision, Plan, decide
-from pullagent.store import Store
+from pullagent.store import Store, pins
+from pullagent.store.pins import Pin
 
 
 @dataclass(frozen=True)

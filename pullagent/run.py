@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from pullagent.announce import Announcement
 from pullagent.config import Config
 from pullagent.errors import PullAgentError
 from pullagent.ledger import Ledger
 from pullagent.model import Observer, Outcome, Refusal, RunReport, SourceName, StopSignal
+from pullagent.monitoring.announce import Announcement
 from pullagent.prune import prune
 from pullagent.pull import Connect, Puller
 from pullagent.store import Store

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pullagent.durable import alone_in, replace_durably, storing
 from pullagent.errors import HostKeyError
 from pullagent.host import Limits, Login
 from pullagent.host.keys import HostKey, fetch_host_key, lines_without, pinned_keys
+from pullagent.store.durable import alone_in, replace_durably, storing
 
 
 @dataclass(frozen=True)

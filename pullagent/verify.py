@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from pullagent import seal
-from pullagent.damage import Damage
 from pullagent.errors import (
     Interrupted,
     LockedError,
@@ -27,6 +26,7 @@ from pullagent.opened import OpenedSnapshot
 from pullagent.seal import Identity
 from pullagent.sources.base import Source
 from pullagent.store import Store
+from pullagent.store.damage import Damage
 
 JOB = "verify"
 

@@ -23,36 +23,37 @@ LAYERS = """
     its screen           cli.ui cli
     its service manager  cli.service
     a whole run          run
-    what is told of it   announce
+    what is told of it   monitoring.announce
+    its package          monitoring
     restoration test     drill
-    use cases            doctor fetch prune pull restore status trust verify
-    parts of theirs      doctor_local examine gate
+    use cases            doctor fetch prune pull restore monitoring.status trust verify
+    parts of theirs      doctor.local examine gate
     the keys' proof      key_check
-    its numbers          metrics
-    its letters          bulletin
-    its post             notify messenger
-    its verdicts         verdicts
-    its facts            chronicle
-    its growth           growth
-    its servers' place   throwaway
-    commands right here  local
+    its numbers          monitoring.metrics
+    its letters          monitoring.bulletin
+    its post             monitoring.notify monitoring.messenger
+    its verdicts         monitoring.verdicts
+    its facts            monitoring.chronicle
+    its growth           drill.growth
+    its servers' place   drill.throwaway
+    commands right here  drill.local
     the first hour       init
     its hosts.toml       template
     opened for them      logins opened
     source kinds         sources
     each kind            sources.influxdb sources.mysql
-    their restores       sources.influxdb_restore sources.mysql_restore
-    what came back       sources.mysql_compare
+    their restores       sources.influxdb.restore sources.mysql.restore
+    what came back       sources.mysql.compare
     what is half done    sources.halfway
-    servers of a drill   sources.influxdb_throwaway sources.mysql_throwaway
-    their loads          sources.mysql_load
-    their servers        sources.mysql_server
-    files beside them    sources.influxdb_files
-    users beside them    sources.influxdb_users
-    parts and keys       sources.mysql_keys sources.mysql_parts
-    their commands       sources.influxdb_commands sources.mysql_commands
-    their inventories    sources.influxdb_inventory sources.mysql_inventory
-    their accounts       sources.mysql_accounts
+    servers of a drill   sources.influxdb.throwaway sources.mysql.throwaway
+    their loads          sources.mysql.load
+    their servers        sources.mysql.server
+    files beside them    sources.influxdb.files
+    users beside them    sources.influxdb.users
+    parts and keys       sources.mysql.keys sources.mysql.parts
+    their commands       sources.influxdb.commands sources.mysql.commands
+    their inventories    sources.influxdb.inventory sources.mysql.inventory
+    their accounts       sources.mysql.accounts
     the kinds' seam      sources.base
     content checks       checks.dump checks.tar checks
     what they share      checks.answers
@@ -64,13 +65,13 @@ LAYERS = """
     stray identities     identities
     store and seal       store seal plausibility retention
     identities' locks    keys
-    a look into it       look
-    its file system      durable
-    its strangers, marks  foreign damage
+    a look into it       store.look
+    its file system      store.durable
+    its strangers, marks  store.foreign store.damage
     the ledger           ledger
     configuration        config
     its tables           tables
-    the manifest         manifest pins
+    the manifest         manifest store.pins
     other programs       programs
     its rights           privileges
     the values           model
@@ -97,7 +98,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "fabric": ("host",),
     "paramiko": ("host",),
     "zstandard": ("seal",),
-    "subprocess": ("seal", "keys", "cli.gate", "programs", "notify", "local", "throwaway"),
+    "subprocess": ("seal", "keys", "cli.gate", "programs", "monitoring.notify", "drill.local", "drill.throwaway"),
     "typer": ("cli",),
     "click": ("cli",),
     "rich": ("cli",),
@@ -109,22 +110,22 @@ PURE = (
     "retention",
     "template",
     "gate",
-    "verdicts",
-    "bulletin",
-    "chronicle",
-    "metrics",
-    "growth",
+    "monitoring.verdicts",
+    "monitoring.bulletin",
+    "monitoring.chronicle",
+    "monitoring.metrics",
+    "drill.growth",
     "words",
     "checks.dump",
     "checks.answers",
-    "sources.mysql_accounts",
-    "sources.mysql_commands",
-    "sources.mysql_inventory",
-    "sources.mysql_keys",
-    "sources.mysql_parts",
-    "sources.influxdb_commands",
-    "sources.influxdb_inventory",
-    "sources.influxdb_users",
+    "sources.mysql.accounts",
+    "sources.mysql.commands",
+    "sources.mysql.inventory",
+    "sources.mysql.keys",
+    "sources.mysql.parts",
+    "sources.influxdb.commands",
+    "sources.influxdb.inventory",
+    "sources.influxdb.users",
 )
 IMPURE_MODULES = {"os", "io", "time", "random", "socket", "subprocess", "shutil", "tempfile", "secrets", "sys"}
 

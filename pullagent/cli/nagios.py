@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from pullagent.status import StatusReport
-from pullagent.verdicts import CRITICAL, Standing
+from pullagent.monitoring.status import StatusReport
+from pullagent.monitoring.verdicts import CRITICAL, Standing
 
 NAMES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 UNKNOWN = 3

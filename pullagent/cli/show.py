@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from pullagent import manifest as manifests
-from pullagent import pins
 from pullagent.cli import ui
 from pullagent.model import Snapshot, rfc3339
+from pullagent.store import pins
 
 
 def register(app: typer.Typer) -> None:

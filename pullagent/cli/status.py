@@ -9,15 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from pullagent import status as statuses
-from pullagent.announce import tell_overdue
-from pullagent.chronicle import Event
 from pullagent.cli import nagios, ui
 from pullagent.config import Config
 from pullagent.errors import PullAgentError, StoreError, UsageError
 from pullagent.model import rfc3339
-from pullagent.status import StatusReport
-from pullagent.verdicts import Standing
+from pullagent.monitoring import status as statuses
+from pullagent.monitoring.announce import tell_overdue
+from pullagent.monitoring.chronicle import Event
+from pullagent.monitoring.status import StatusReport
+from pullagent.monitoring.verdicts import Standing
 
 _BARS = "▁▂▃▄▅▆▇"
 

@@ -137,7 +137,7 @@ class Restored:
 
 
 @contextmanager
-def inventory(snapshot: Opened) -> Iterator[Any]:
+def stored_inventory(snapshot: Opened) -> Iterator[Any]:
     """A snapshot's inventory.json; ContentError for any surprise while it is made use of."""
     try:
         yield json.loads(snapshot.read("inventory.json"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pullagent.throwaway import ACCOUNTS
+from pullagent.drill.throwaway import ACCOUNTS
 from tests.integration.agent import AGAMA, Agent, is_root
 from tests.integration.drills import Drills, _place  # noqa: F401 - a fixture
 from tests.lab.processes import run

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pullagent.chronicle import Event, Facts
 from pullagent.manifest import Manifest
 from pullagent.model import Snapshot, SnapshotRef, SourceName, rfc3339, snapshot_id
-from pullagent.status import StatusReport
+from pullagent.monitoring.chronicle import Event, Facts
+from pullagent.monitoring.status import StatusReport
+from pullagent.monitoring.verdicts import Standing, judge
 from pullagent.tables import ObjectivesTable
-from pullagent.verdicts import Standing, judge
 from tests.unit.storing import AGAMA, LOGS, entry
 
 NOW = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from pullagent.bulletin import is_news, of_error, of_overdue, of_run, summary
-from pullagent.chronicle import Event
 from pullagent.model import Outcome, RunReport, SnapshotRef
+from pullagent.monitoring.bulletin import is_news, of_error, of_overdue, of_run, summary
+from pullagent.monitoring.chronicle import Event
 from tests.unit.standing import NOW, ago, mixed, pull, snapshot, standing
 from tests.unit.storing import AGAMA, LOGS
 

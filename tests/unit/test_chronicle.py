@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pullagent.chronicle import Facts, facts_of, last_told
+from pullagent.monitoring.chronicle import Facts, facts_of, last_told
 from tests.unit.standing import ago, line
 from tests.unit.storing import AGAMA, LOGS
 

@@ -11,9 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from pullagent import doctor_local, identities
+from pullagent import identities
 from pullagent.config import Config
 from pullagent.diagnosis import Diagnosis
+from pullagent.doctor import local as doctor_local
 from pullagent.ledger import Ledger
 from pullagent.model import SourceName
 from pullagent.store import Store

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pullagent.durable import add_durably, replace_durably
+from pullagent.store.durable import add_durably, replace_durably
 
 
 @pytest.fixture(autouse=True)

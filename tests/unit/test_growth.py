@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pullagent.growth import Growth, growth_of
+from pullagent.drill.growth import Growth, growth_of
 from tests.unit.standing import snapshot
 
 

@@ -13,7 +13,9 @@ from pullagent.checks.dump import DumpCheck
 from pullagent.checks.tar import InfluxBackupCheck, TarCheck
 from pullagent.errors import ContentError, SourceError
 from pullagent.model import Check
-from pullagent.sources import influxdb_inventory, mysql_accounts, mysql_inventory
+from pullagent.sources.influxdb import inventory as influxdb_inventory
+from pullagent.sources.mysql import accounts as mysql_accounts
+from pullagent.sources.mysql import inventory as mysql_inventory
 from tests.unit.archives import gnu_tar, member
 from tests.unit.cuts import judge
 from tests.unit.memory import peak_growth

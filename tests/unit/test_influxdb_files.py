@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from pullagent.model import StopSignal
 from pullagent.sources.base import Stream
-from pullagent.sources.influxdb_commands import Commands
-from pullagent.sources.influxdb_files import ConfigFiles
+from pullagent.sources.influxdb.commands import Commands
+from pullagent.sources.influxdb.files import ConfigFiles
 
 CONF = "/etc/influxdb/influxdb.conf"
 COMMANDS = Commands(("logs",), (CONF,), None, "127.0.0.1:8086", "127.0.0.1:8088", "/var/tmp")

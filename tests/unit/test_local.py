@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pullagent.drill.local import LocalHost
 from pullagent.errors import CommandFailed, HostError, Stopped
-from pullagent.local import LocalHost
 from pullagent.model import StopSignal
 from tests.integration.agent import alive
 from tests.lab.processes import wait_until

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pullagent import metrics
 from pullagent.cli import nagios
 from pullagent.errors import StoreError
-from pullagent.status import StatusReport, write_metrics
-from pullagent.verdicts import VERDICTS
+from pullagent.monitoring import metrics
+from pullagent.monitoring.status import StatusReport, write_metrics
+from pullagent.monitoring.verdicts import VERDICTS
 from tests.unit.standing import NOW, OBJECTIVES, mixed
 
 GOLDEN = Path(__file__).parent / "golden"

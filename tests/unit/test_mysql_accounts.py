@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pullagent.errors import SourceError
-from pullagent.sources.mysql_accounts import Accounts, compose, quote, tokenize, unquote, without_account
+from pullagent.sources.mysql.accounts import Accounts, compose, quote, tokenize, unquote, without_account
 from tests.vectors import ANSWERS
 
 HEAD = "SET SESSION sql_mode='NO_AUTO_CREATE_USER';"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pullagent.checks.dump import DumpObject
 from pullagent.errors import PullAgentError
-from pullagent.sources.mysql_inventory import Inventory, Object, common, lacking, missing_grants, parse
+from pullagent.sources.mysql.inventory import Inventory, Object, common, lacking, missing_grants, parse
 from tests.vectors import ANSWERS, DUMPS
 
 TABLE = Object("table", "d", "t", "InnoDB", 3, filled=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pullagent.sources.mysql_keys import keys_that_can_wait
+from pullagent.sources.mysql.keys import keys_that_can_wait
 
 PLAIN = """CREATE TABLE `t` (
   `id` int NOT NULL AUTO_INCREMENT COMMENT 'KEY `x` (`y`)',

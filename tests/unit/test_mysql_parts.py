@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pullagent.sources.mysql_parts import DumpMap, Part, RowCount, pieces, without_definers
+from pullagent.sources.mysql.parts import DumpMap, Part, RowCount, pieces, without_definers
 from tests.vectors import DUMPS
 
 ALL = sorted(DUMPS.glob("*.sql"))

@@ -19,7 +19,7 @@ from pullagent.config import Config
 from pullagent.errors import ConfigError, PullAgentError, SourceError, StoreError
 from pullagent.ledger import Ledger
 from pullagent.model import Observer, RunReport, SourceName
-from pullagent.notify import Notifier
+from pullagent.monitoring.notify import Notifier
 from pullagent.sources.base import Remote
 from pullagent.store import Store
 from tests.lab.outside import MailServer, WebServer

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pullagent import pins
 from pullagent.config import Config
-from pullagent.durable import read_plain
 from pullagent.errors import LockedError, NoSuchSnapshot, PullAgentError, StoreError, UsageError
 from pullagent.ledger import Ledger
 from pullagent.model import SnapshotRef, SourceName
 from pullagent.prune import PruneReport, dry_run, forget, pin, prune, unpin
-from pullagent.store import Store
+from pullagent.store import Store, pins
+from pullagent.store.durable import read_plain
 from tests.unit.storing import AGAMA, LOGS, put, tree
 from tests.unit.toml import changed, loaded
 
@@ -296,7 +295,7 @@ def test_what_goes_while_it_is_listed_is_not_called_damaged(
         forget(config, ref(0))
         return read_plain(path)
 
-    monkeypatch.setattr("pullagent.look.read_plain", removing)
+    monkeypatch.setattr("pullagent.store.look.read_plain", removing)
     assert [(s.ref, s.state) for s in store.snapshots()] == [(ref(days), "good") for days in (1, 20, 21, 22)]
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from pullagent import status
 from pullagent.cli import app
 from pullagent.cli import status as screen
 from pullagent.config import Config
 from pullagent.ledger import Ledger
 from pullagent.model import rfc3339
+from pullagent.monitoring import status
 from pullagent.store import Store
 from tests.many import SOURCES, many
 from tests.unit.sealing import RECIPIENT

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pullagent.chronicle import Event, Facts
 from pullagent.model import Snapshot
+from pullagent.monitoring.chronicle import Event, Facts
+from pullagent.monitoring.verdicts import CRITICAL, TREND, VERDICTS, judge, worst
 from pullagent.tables import ObjectivesTable
-from pullagent.verdicts import CRITICAL, TREND, VERDICTS, judge, worst
 from tests.unit.standing import NOW, OBJECTIVES, ago, pull, snapshot, standing
 from tests.unit.storing import AGAMA
 

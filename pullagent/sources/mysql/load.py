@@ -12,10 +12,10 @@ from pullagent.checks.dump import without_sandbox
 from pullagent.errors import CommandFailed
 from pullagent.model import StopSignal
 from pullagent.sources.base import Opened, Remote, RestoreOptions
-from pullagent.sources.mysql_accounts import quote
-from pullagent.sources.mysql_commands import Commands
-from pullagent.sources.mysql_keys import Keys, Table, keys_that_can_wait
-from pullagent.sources.mysql_parts import DumpMap, Part, RowCount, pieces, without_definers
+from pullagent.sources.mysql.accounts import quote
+from pullagent.sources.mysql.commands import Commands
+from pullagent.sources.mysql.keys import Keys, Table, keys_that_can_wait
+from pullagent.sources.mysql.parts import DumpMap, Part, RowCount, pieces, without_definers
 
 DUMP = "dump.sql"
 # below, making a table's keys anew costs more than it saves

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pullagent.chronicle import Event, Facts
 from pullagent.model import Snapshot, SourceName
+from pullagent.monitoring.chronicle import Event, Facts
 from pullagent.tables import ObjectivesTable
 from pullagent.words import span
 

@@ -13,14 +13,23 @@ from pullagent.diagnosis import Diagnosis, good, judged, of_error
 from pullagent.errors import CommandFailed, ContentError, PullAgentError, SourceError, Stopped
 from pullagent.manifest import Server as Origin
 from pullagent.model import Artifact, Check, Findings
-from pullagent.sources import mysql_accounts as composed
-from pullagent.sources import mysql_inventory as inventories
-from pullagent.sources import mysql_throwaway as rehearsed
-from pullagent.sources.base import Machine, Opened, Remote, RemotePath, RestoreOptions, Throwaway, inventory, once
-from pullagent.sources.mysql_commands import CLIENT, KNOWN_OPTIONS, LOAD, Commands, is_harmless_option
-from pullagent.sources.mysql_inventory import Inventory
-from pullagent.sources.mysql_restore import Restore
-from pullagent.sources.mysql_server import Server, explained, probe
+from pullagent.sources.base import (
+    Machine,
+    Opened,
+    Remote,
+    RemotePath,
+    RestoreOptions,
+    Throwaway,
+    once,
+    stored_inventory,
+)
+from pullagent.sources.mysql import accounts as composed
+from pullagent.sources.mysql import inventory as inventories
+from pullagent.sources.mysql import throwaway as rehearsed
+from pullagent.sources.mysql.commands import CLIENT, KNOWN_OPTIONS, LOAD, Commands, is_harmless_option
+from pullagent.sources.mysql.inventory import Inventory
+from pullagent.sources.mysql.restore import Restore
+from pullagent.sources.mysql.server import Server, explained, probe
 
 _HARMLESS = re.compile(r"\[Warning\]|Deprecated program name|warning: setlocale|Could not chdir to home|^\s*$")
 
@@ -139,7 +148,7 @@ class MySQL:
     @classmethod
     def checks(cls, snapshot: Opened) -> Mapping[str, Check]:
         """The dump to its completion line, and everything in it that the inventory names."""
-        with inventory(snapshot) as record:
+        with stored_inventory(snapshot) as record:
             return {"dump.sql": _StoredDump(Inventory.from_json(record))}
 
     def grants(self, user: str) -> str:

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from pullagent import bulletin, status
-from pullagent.bulletin import Bulletin
-from pullagent.chronicle import last_told
 from pullagent.config import Config
 from pullagent.errors import PullAgentError
 from pullagent.ledger import Ledger
 from pullagent.model import Observer, RunReport, SourceName
-from pullagent.notify import Notifier
-from pullagent.status import StatusReport
+from pullagent.monitoring import bulletin, status
+from pullagent.monitoring.bulletin import Bulletin
+from pullagent.monitoring.chronicle import last_told
+from pullagent.monitoring.notify import Notifier
+from pullagent.monitoring.status import StatusReport
 from pullagent.store import Store
 
 

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pullagent.drill.local import LocalHost
 from pullagent.errors import CommandFailed, HostError, UsageError, system_error
-from pullagent.local import LocalHost
 from pullagent.model import StopSignal
 from pullagent.privileges import Owner
 

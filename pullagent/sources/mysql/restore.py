@@ -8,17 +8,17 @@ from dataclasses import replace
 
 from pullagent.diagnosis import Diagnosis, bad, doubtful, good
 from pullagent.errors import CommandFailed, PullAgentError, UsageError
-from pullagent.sources import mysql_accounts as composed
-from pullagent.sources import mysql_inventory as inventories
 from pullagent.sources.base import Opened, Remote, Restored, RestoreOptions
 from pullagent.sources.halfway import Halfway
-from pullagent.sources.mysql_accounts import quote
-from pullagent.sources.mysql_commands import Commands
-from pullagent.sources.mysql_compare import compare
-from pullagent.sources.mysql_inventory import Inventory
-from pullagent.sources.mysql_keys import Table
-from pullagent.sources.mysql_load import Loader, survey
-from pullagent.sources.mysql_server import Server, probe
+from pullagent.sources.mysql import accounts as composed
+from pullagent.sources.mysql import inventory as inventories
+from pullagent.sources.mysql.accounts import quote
+from pullagent.sources.mysql.commands import Commands
+from pullagent.sources.mysql.compare import compare
+from pullagent.sources.mysql.inventory import Inventory
+from pullagent.sources.mysql.keys import Table
+from pullagent.sources.mysql.load import Loader, survey
+from pullagent.sources.mysql.server import Server, probe
 
 _PACKET = 1 << 30
 _SANDBOX_LINE = b"/*M!999999\\- enable the sandbox mode */ \nSELECT 1;\n"

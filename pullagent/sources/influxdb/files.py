@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pullagent.diagnosis import Diagnosis, bad, good
 from pullagent.errors import CommandFailed
 from pullagent.sources.base import Remote, Restored
-from pullagent.sources.influxdb_commands import Commands
+from pullagent.sources.influxdb.commands import Commands
 
 _KIND = "configuration file"
 _DIFF_LINES = 60

@@ -5,14 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pullagent.checks.dump import DumpObject
 from pullagent.errors import CommandFailed
-from pullagent.sources import mysql_inventory as inventories
 from pullagent.sources.base import Remote, Restored, RestoreOptions
-from pullagent.sources.mysql_accounts import quote
-from pullagent.sources.mysql_commands import DUMP, MYSQL_DUMP, Commands
-from pullagent.sources.mysql_inventory import Inventory
-from pullagent.sources.mysql_keys import Table
-from pullagent.sources.mysql_load import Loader
-from pullagent.sources.mysql_server import Server
+from pullagent.sources.mysql import inventory as inventories
+from pullagent.sources.mysql.accounts import quote
+from pullagent.sources.mysql.commands import DUMP, MYSQL_DUMP, Commands
+from pullagent.sources.mysql.inventory import Inventory
+from pullagent.sources.mysql.keys import Table
+from pullagent.sources.mysql.load import Loader
+from pullagent.sources.mysql.server import Server
 
 # as many counts as certainly fit into the tail of an answer that is kept
 _COUNTS_AT_ONCE = 500

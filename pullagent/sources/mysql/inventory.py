@@ -9,7 +9,7 @@ from typing import Any
 from pullagent.checks.answers import rows as rows_of
 from pullagent.checks.dump import OBJECTS, DumpObject
 from pullagent.errors import ContentError
-from pullagent.sources.mysql_accounts import quote, tokenize, unquote
+from pullagent.sources.mysql.accounts import quote, tokenize, unquote
 
 SYSTEM_DATABASES = ("mysql", "information_schema", "performance_schema", "sys")
 OUTSIDE_TRANSACTION = frozenset({"MyISAM", "MEMORY", "Aria", "CSV", "ARCHIVE"})

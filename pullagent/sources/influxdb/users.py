@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pullagent.sources.influxdb_inventory import parse_json, rows_of
+from pullagent.sources.influxdb.inventory import parse_json, rows_of
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pullagent.errors import CommandFailed, ContentError, SourceError
 from pullagent.sources.base import Remote
-from pullagent.sources.mysql_commands import DUMP, MYSQL_DUMP, OLD_SERVER_DUMP, Commands
+from pullagent.sources.mysql.commands import DUMP, MYSQL_DUMP, OLD_SERVER_DUMP, Commands
 
 _PROBE_BYTES = 1 << 20
 

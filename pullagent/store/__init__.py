@@ -11,22 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pullagent import damage as damages
 from pullagent import manifest as manifests
-from pullagent.damage import Damage
-from pullagent.durable import (
-    directories,
-    flocked,
-    lock,
-    make_durable_directory,
-    read_plain,
-    storing,
-    sync_directory,
-    write_durably,
-)
 from pullagent.errors import LockedError, NoSuchSnapshot, StoreError, UsageError, system_error
-from pullagent.foreign import LOCKS, STAGING, TRASH, strangers
-from pullagent.look import PIN, no_collector, read_damage, read_snapshot
 from pullagent.manifest import Manifest
 from pullagent.model import (
     RefQuery,
@@ -38,6 +24,20 @@ from pullagent.model import (
     is_snapshot_id,
     snapshot_id,
 )
+from pullagent.store import damage as damages
+from pullagent.store.damage import Damage
+from pullagent.store.durable import (
+    directories,
+    flocked,
+    lock,
+    make_durable_directory,
+    read_plain,
+    storing,
+    sync_directory,
+    write_durably,
+)
+from pullagent.store.foreign import LOCKS, STAGING, TRASH, strangers
+from pullagent.store.look import PIN, no_collector, read_damage, read_snapshot
 
 
 @dataclass

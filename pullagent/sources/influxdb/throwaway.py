@@ -5,8 +5,8 @@ import shlex
 
 from pullagent.errors import SourceError
 from pullagent.sources.base import Machine
-from pullagent.sources.influxdb_commands import Commands
-from pullagent.sources.influxdb_inventory import databases_in
+from pullagent.sources.influxdb.commands import Commands
+from pullagent.sources.influxdb.inventory import databases_in
 
 
 def start(machine: Machine) -> tuple[str, str]:

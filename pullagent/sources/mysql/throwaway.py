@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pullagent.errors import CommandFailed, SourceError
 from pullagent.sources.base import Machine
-from pullagent.sources.mysql_commands import Commands
+from pullagent.sources.mysql.commands import Commands
 
 # a library with nothing in it that SQL could call
 _LOGIN_PLUGINS = {True: "auth_ed25519.so", False: "auth_socket.so"}

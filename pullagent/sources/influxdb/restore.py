@@ -14,10 +14,10 @@ from pullagent.diagnosis import Diagnosis, bad, doubtful, good
 from pullagent.errors import CommandFailed, ContentError, Interrupted, PullAgentError, SourceError, UsageError
 from pullagent.sources.base import Opened, Remote, Restored, RestoreOptions
 from pullagent.sources.halfway import Halfway
-from pullagent.sources.influxdb_commands import Commands
-from pullagent.sources.influxdb_files import ConfigFiles
-from pullagent.sources.influxdb_inventory import Inventory, compare, has_points, parse_json, rows_of
-from pullagent.sources.influxdb_users import User, granted_in, quoted, stored_users
+from pullagent.sources.influxdb.commands import Commands
+from pullagent.sources.influxdb.files import ConfigFiles
+from pullagent.sources.influxdb.inventory import Inventory, compare, has_points, parse_json, rows_of
+from pullagent.sources.influxdb.users import User, granted_in, quoted, stored_users
 
 _SETTLE_TRIES, _SETTLE_S = 20, 0.5
 _UNKNOWN_PASSWORDS = "users may have been made whose passwords nobody has seen: SET PASSWORD FOR USER = '…'"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pullagent.sources.mysql_accounts import quote
+from pullagent.sources.mysql.accounts import quote
 
 _NAME = r"`((?:[^`]|``)+)`"
 _KEY = re.compile(rf"^  (KEY {_NAME} .*?),?$", re.MULTILINE)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pullagent import damage as damages
 from pullagent import manifest as manifests
-from pullagent.damage import Damage
-from pullagent.durable import read_plain
 from pullagent.errors import StoreError
 from pullagent.manifest import Manifest
 from pullagent.model import Snapshot, SnapshotRef
+from pullagent.store import damage as damages
+from pullagent.store.damage import Damage
+from pullagent.store.durable import read_plain
 
 PIN = "PINNED.json"
 

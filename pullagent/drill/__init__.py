@@ -7,22 +7,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from pullagent.chronicle import Facts, facts_of
 from pullagent.config import Config
 from pullagent.diagnosis import Diagnosis, doubtful, good
+from pullagent.drill.growth import Growth, growth_of
+from pullagent.drill.throwaway import place
 from pullagent.errors import Interrupted, NoSuchSnapshot, PullAgentError, RestoreError, UsageError
-from pullagent.growth import Growth, growth_of
 from pullagent.host import Host, Login
 from pullagent.ledger import Ledger, who
 from pullagent.logins import limits
 from pullagent.model import Observer, Snapshot, SnapshotRef, SourceName, StopSignal
+from pullagent.monitoring.chronicle import Facts, facts_of
+from pullagent.monitoring.verdicts import TREND
 from pullagent.opened import OpenedSnapshot
 from pullagent.restore import proven, refuse_failed, source_of
 from pullagent.seal import Identity
 from pullagent.sources.base import Remote, Restoration, Restored, RestoreOptions, Source
 from pullagent.store import Store
-from pullagent.throwaway import place
-from pullagent.verdicts import TREND
 
 HERE = "this machine"
 _OWN_ACCOUNT = "the throwaway server ran as {}, who may read the store: give it an account of its own"

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pullagent.chronicle import Event
 from pullagent.model import Outcome, RunReport, SourceName
-from pullagent.verdicts import Standing
+from pullagent.monitoring.chronicle import Event
+from pullagent.monitoring.verdicts import Standing
 
 # what is overdue and was told is told again after this
 AGAIN = timedelta(hours=24)

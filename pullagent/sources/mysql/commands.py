@@ -3,9 +3,9 @@
 import shlex
 from dataclasses import dataclass
 
-from pullagent.sources import mysql_inventory as inventories
 from pullagent.sources.base import prologue
-from pullagent.sources.mysql_accounts import SYSTEM_ACCOUNTS
+from pullagent.sources.mysql import inventory as inventories
+from pullagent.sources.mysql.accounts import SYSTEM_ACCOUNTS
 
 # options that an option file may carry, but that must not change what a dump holds, stand here again: the last wins
 DUMP = (
@@ -154,7 +154,7 @@ class Commands:
         )
 
     def inventory(self) -> str:
-        """What the databases hold; see `mysql_inventory.parse`."""
+        """What the databases hold; see `inventory.parse`."""
         objects, filled = (shlex.quote(f(self.databases)) for f in (inventories.objects_sql, inventories.filled_sql))
         return (
             f"{self._prologue('inventory')}{_FIND_CLIENT}{self._client()} -e {objects} || exit\n"

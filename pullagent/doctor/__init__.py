@@ -10,7 +10,7 @@ from datetime import datetime
 from pullagent import config as configs
 from pullagent.config import Config
 from pullagent.diagnosis import Diagnosis, bad, doubtful, good, of_error
-from pullagent.doctor_local import of_this_machine, programs
+from pullagent.doctor.local import of_this_machine, programs
 from pullagent.errors import (
     CommandFailed,
     ConfigError,

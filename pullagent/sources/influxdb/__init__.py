@@ -13,11 +13,20 @@ from pullagent.diagnosis import Diagnosis, bad, doubtful, good, judged, of_error
 from pullagent.errors import CommandFailed, ContentError, HostError, PullAgentError, SourceError, Stopped
 from pullagent.manifest import Server as Origin
 from pullagent.model import Artifact, Check, Findings
-from pullagent.sources import influxdb_throwaway as rehearsed
-from pullagent.sources.base import Machine, Opened, Remote, RemotePath, RestoreOptions, Throwaway, inventory, once
-from pullagent.sources.influxdb_commands import COUNT_LIMIT_S, Commands
-from pullagent.sources.influxdb_inventory import Inventory, column_of, databases_in, free_bytes, parse_json
-from pullagent.sources.influxdb_restore import Restore
+from pullagent.sources.base import (
+    Machine,
+    Opened,
+    Remote,
+    RemotePath,
+    RestoreOptions,
+    Throwaway,
+    once,
+    stored_inventory,
+)
+from pullagent.sources.influxdb import throwaway as rehearsed
+from pullagent.sources.influxdb.commands import COUNT_LIMIT_S, Commands
+from pullagent.sources.influxdb.inventory import Inventory, column_of, databases_in, free_bytes, parse_json
+from pullagent.sources.influxdb.restore import Restore
 
 
 def _database(name: str) -> str:
@@ -120,7 +129,7 @@ class InfluxDB:
     @classmethod
     def checks(cls, snapshot: Opened) -> Mapping[str, Check]:
         """The backup's databases and shards to their ends, and the configuration's archive."""
-        with inventory(snapshot) as record:
+        with stored_inventory(snapshot) as record:
             databases = tuple(str(name) for name in record["databases"])
         return {"backup.tar": InfluxBackupCheck(databases), "config.tar": TarCheck()}
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from pullagent.chronicle import Event
+from pullagent.monitoring.chronicle import Event
+from pullagent.monitoring.verdicts import VERDICTS, Standing
 from pullagent.tables import ObjectivesTable
-from pullagent.verdicts import VERDICTS, Standing
 
 Value = Callable[[Standing], float | None]
 

@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from pullagent import metrics, programs, verdicts
-from pullagent.chronicle import Facts, facts_of
+from pullagent import programs
 from pullagent.config import Config
 from pullagent.errors import system_error
 from pullagent.ledger import Ledger
 from pullagent.model import Snapshot, SourceName
+from pullagent.monitoring import metrics, verdicts
+from pullagent.monitoring.chronicle import Facts, facts_of
+from pullagent.monitoring.verdicts import Standing
 from pullagent.store import Store
 from pullagent.tables import ObjectivesTable
-from pullagent.verdicts import Standing
 
 TIMER = "pullagent.timer"
 _NEXT = "NextElapseUSecRealtime"

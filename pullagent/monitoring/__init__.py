@@ -1,0 +1,1 @@
+"""How the sources stand against their objectives, and who hears of it."""
