@@ -161,6 +161,8 @@ def system_error(path: Path, error: OSError) -> StoreError:
         )
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         hint = f"who owns it, and as whom do you run this?  ls -ld {path}"
+    elif error.errno == errno.ENOTDIR:
+        hint = f"a directory is needed there; what is it now?  ls -ld {path}"
     return StoreError(f"{error.filename or path}: {error.strerror}", hint)
 
 

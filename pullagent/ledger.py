@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from pydantic_core import from_json
 
-from pullagent.errors import StoreError
+from pullagent.errors import StoreError, store_error
 from pullagent.model import rfc3339
 
 VERSION = 1
@@ -129,7 +129,7 @@ class Ledger:
         return None
 
     def _unreadable(self, error: OSError) -> StoreError:
-        return StoreError(f"{self.path}: {error.strerror}", "the ledger could not be read")
+        return store_error(self.path.parent, error)
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

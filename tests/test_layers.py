@@ -21,7 +21,7 @@ LAYERS = """
     its progress         cli.progress cli.nagios
     its lists            cli.diagnoses cli.restored
     its screen           cli.ui cli
-    its service manager  cli.service
+    its service manager  cli.service cli.streams
     a whole run          run
     what is told of it   monitoring.announce
     its package          monitoring

@@ -1,6 +1,5 @@
 """The `pullagent` program: global options, the verbs, and the one place where an error becomes an exit code."""
 
-import os
 import sys
 import traceback
 from pathlib import Path
@@ -26,6 +25,7 @@ from pullagent.cli import (
     run,
     show,
     status,
+    streams,
     trust,
     ui,
     verify,
@@ -57,7 +57,9 @@ def _options(
     context: typer.Context,
     config: Annotated[
         Path | None,
-        typer.Option(help="hosts.toml; else PULLAGENT_CONFIG, /etc/pullagent/hosts.toml or ./hosts.toml."),
+        typer.Option(
+            readable=False, help="hosts.toml; else PULLAGENT_CONFIG, /etc/pullagent/hosts.toml or ./hosts.toml."
+        ),
     ] = None,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
@@ -94,10 +96,12 @@ def main() -> None:
     privileges.harden()
     ui.prepare_process()
     code = _run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        code = _output_lost(error, code)
+    error = streams.lost(sys.stdout)
+    # a reader that has seen enough is no failure
+    if error is not None and not isinstance(error, BrokenPipeError):
+        ui.fail(PullAgentError(f"the output: {error.strerror}", "it is not complete: free space there, or look again"))
+        code = code or 1
+    streams.lost(sys.stderr)
     sys.exit(code)
 
 
@@ -118,19 +122,18 @@ def _run(arguments: list[str]) -> int:
         name = error.ctx.command_path if error.ctx else "pullagent"
         ui.fail(UsageError(error.format_message() or "what should it do?", f"{name} --help"))
         # 2 would tell a monitoring system of a verdict
-        return nagios.UNKNOWN if error.ctx and error.ctx.info_name == "status" else 2
+        return nagios.UNKNOWN if _asks_for_status(error, arguments) else 2
     except OSError as error:
-        return _output_lost(error, 1)
+        ui.fail(PullAgentError(f"{error.filename or 'the system'}: {error.strerror}"))
+        return 1
     except Exception as error:
         ui.fail(PullAgentError(f"internal error: {error!r}", "this is a defect: report it, with what stands below"))
         ui.tell(traceback.format_exc().rstrip(), Priority.ERROR)
         return 1
 
 
-def _output_lost(error: OSError, code: int) -> int:
-    """Nothing more can be said on standard output: its reader left, or its disk is full."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    if isinstance(error, BrokenPipeError):
-        return code
-    ui.fail(PullAgentError(f"{error.filename or 'the output'}: {error.strerror}"))
-    return code or 1
+def _asks_for_status(error: typer.BadParameter, arguments: list[str]) -> bool:
+    """Whether a wrong command line is one of `status`; before the verb is known, whether it stands in it."""
+    if error.ctx is None or error.ctx.parent is None:
+        return "status" in arguments
+    return error.ctx.info_name == "status"

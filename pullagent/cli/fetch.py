@@ -25,7 +25,7 @@ def fetch(
     ] = Path(),
     decrypt: Annotated[bool, typer.Option("--decrypt", help="Decrypt and decompress; needs --identity.")] = False,
     identity: Annotated[
-        Path | None, typer.Option(metavar="FILE|-", help="The age identity, or - for standard input.")
+        Path | None, typer.Option(readable=False, metavar="FILE|-", help="The age identity, or - for standard input.")
     ] = None,
 ) -> None:
     """Copy a snapshot out of the store, checked; encrypted as it is, or decrypted."""

@@ -24,7 +24,9 @@ def _keys() -> None:
 @app.command()
 def check(
     context: typer.Context,
-    identity: Annotated[Path, typer.Option(metavar="FILE|-", help="The age identity, or - for standard input.")],
+    identity: Annotated[
+        Path, typer.Option(readable=False, metavar="FILE|-", help="The age identity, or - for standard input.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Open the newest snapshot of each source, as far as its first bytes; nothing is written in clear."""

@@ -23,6 +23,7 @@ def pin(
     """Keep a snapshot, whatever its age, until it is unpinned."""
     config = ui.as_store_owner(ui.config_of(context))
     _, snapshot = ui.find(config, ref)
+    reason = ui.typed(reason)
     with ui.recorded(config, "pin", snapshot.ref.name, str(snapshot.ref)) as detail:
         detail["reason"] = reason
         pruning.pin(config, snapshot, reason, datetime.now(UTC))

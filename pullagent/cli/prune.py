@@ -24,7 +24,7 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go; remove nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Remove the snapshots that [retention] lets go."""
+    """Remove the snapshots that retention lets go."""
     config = ui.as_store_owner(ui.config_of(context))
     if dry_run:
         report = pruning.dry_run(config, datetime.now(UTC))
@@ -67,6 +67,7 @@ def forget(
     if not reason.strip():
         raise UsageError("forget needs a reason", 'say why it goes:  --reason "taken with a wrong clock"')
     _, snapshot = ui.find(config, ref)
+    reason = ui.typed(reason)
     size = f", {ui.size(snapshot.stored_bytes)}" if snapshot.stored_bytes is not None else ""
     ui.confirm(f"Remove {snapshot.ref} ({snapshot.state}{size}, taken {rfc3339(snapshot.taken)}) for good.", yes=yes)
     with ui.recorded(config, "forget", snapshot.ref.name, str(snapshot.ref)) as detail:

@@ -30,7 +30,9 @@ def restore(
     context: typer.Context,
     ref: Annotated[str, typer.Argument(metavar="REF", help="HOST/SOURCE@ID, @latest or a prefix.")],
     to: Annotated[str, typer.Option(metavar="[USER@]HOST[:PORT]", help="A name from hosts.toml, or an address.")],
-    identity: Annotated[Path, typer.Option(metavar="FILE|-", help="The age identity, or - for standard input.")],
+    identity: Annotated[
+        Path, typer.Option(readable=False, metavar="FILE|-", help="The age identity, or - for standard input.")
+    ],
     ssh_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Your SSH key; else your agent and ~/.ssh.")
     ] = None,

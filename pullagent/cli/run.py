@@ -44,8 +44,10 @@ def run(
             detail["problems"] = [*report.problems]
     if as_json:
         ui.print_json(**_as_json(report))
-    else:
-        _render(report, Store(config.store))
+    elif ui.out.is_terminal:
+        columns = ("Source", "Outcome", "Plain", "Stored", "Took")
+        ui.table(columns, [_row(o) for o in report.outcomes], right=columns[2:])
+    _tell(report, Store(config.store))
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 
@@ -57,14 +59,11 @@ def _seconds(text: str) -> float:
     return int(match[1]) * _UNITS[match[2]]
 
 
-def _render(report: RunReport, store: Store) -> None:
-    if ui.out.is_terminal:
-        columns = ("Source", "Outcome", "Plain", "Stored", "Took")
-        ui.table(columns, [_row(o) for o in report.outcomes], right=columns[2:])
+def _tell(report: RunReport, store: Store) -> None:
     for outcome in report.outcomes:
         for warning in outcome.warnings:
             ui.tell(f"warning: {outcome.name}: {warning}")
-    _render_prune(report)
+    _tell_pruned(report)
     for (error, hint), names in _by_cause(report.outcomes).items():
         ui.fail(
             PullAgentError(
@@ -73,7 +72,7 @@ def _render(report: RunReport, store: Store) -> None:
         )
 
 
-def _render_prune(report: RunReport) -> None:
+def _tell_pruned(report: RunReport) -> None:
     if report.pruned:
         shown = ", ".join(map(str, report.pruned[:4])) + (" …" if len(report.pruned) > 4 else "")
         ui.tell(f"pruned {len(report.pruned)}: {shown}")
@@ -132,5 +131,4 @@ def _as_json(report: RunReport) -> dict[str, Any]:
             for o in report.outcomes
         ],
         "pruned": [str(ref) for ref in report.pruned],
-        "prune_refused": report.refused.reason if report.refused else None,
     }

@@ -31,10 +31,14 @@ def show(
             ref=str(snapshot.ref),
             state=snapshot.state,
             pinned=snapshot.pinned,
-            pin=json.loads(pins.dump(pin)) if pin else None,
             path=str(snapshot.path),
             manifest=manifest,
         )
+        # what the object has no field for
+        if snapshot.pinned:
+            ui.tell(f"pinned: {pins.told(pin)}")
+        if snapshot.problem:
+            ui.tell(f"problem: {snapshot.problem}")
     else:
         _render(snapshot, pins.told(pin))
 

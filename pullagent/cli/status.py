@@ -65,8 +65,6 @@ def _unknown(as_nagios: bool) -> Iterator[None]:
             ui.say(nagios.unknown(error.message))
         error.exit_code = nagios.UNKNOWN
         raise
-    except OSError:
-        raise
     except Exception as error:
         if as_nagios:
             ui.say(nagios.unknown("internal error"))

@@ -24,6 +24,11 @@ def trust(
 ) -> None:
     """Fetch a host's SSH key without logging in, show its fingerprint, and pin it once you confirm."""
     config = ui.config_of(context)
+    if fingerprint is not None and not fingerprint.startswith("SHA256:"):
+        raise UsageError(
+            f"{fingerprint!r} is not a SHA-256 fingerprint",
+            "write it as ssh-keygen -lf shows it: --fingerprint SHA256:…",
+        )
     if fingerprint is None and not sys.stdin.isatty():
         raise UsageError("there is no terminal to ask on", "give the fingerprint you expect: --fingerprint SHA256:…")
     from pullagent import trust as trusting

@@ -1,6 +1,5 @@
 """What the verbs share: where text goes, how errors, tables, sizes and times look, and the ledger's line."""
 
-import io
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from rich.text import Text
 
 from pullagent import config as configs
 from pullagent import keys, privileges
+from pullagent.cli import streams
 from pullagent.cli.service import Priority, credential, mark
 from pullagent.config import Config
 from pullagent.errors import ConfigError, Interrupted, PullAgentError, StoreError, UsageError
@@ -39,7 +39,7 @@ err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
 def prepare_process() -> None:
-    """Signals become exceptions of the main thread; text that a stream cannot show is shown escaped."""
+    """Signals become exceptions of the main thread; what becomes of the output ends nothing."""
 
     def interrupt(number: int, _: FrameType | None) -> None:
         raise Interrupted(number)
@@ -50,14 +50,17 @@ def prepare_process() -> None:
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115 - it stands in for a stream
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    streams.guard()
 
 
 def clean(text: str) -> str:
     """`text` with every character that could steer a terminal shown as its escape."""
     return text if text.isprintable() else _UNSAFE.sub(lambda m: repr(m[0])[1:-1], text)
+
+
+def typed(text: str) -> str:
+    """An argument's text as it was typed, whatever the locale: UTF-8, and bytes that are none shown as escapes."""
+    return os.fsencode(text).decode(errors="backslashreplace")
 
 
 def say(text: str = "", priority: Priority | None = None) -> None:

@@ -34,7 +34,10 @@ def verify(
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="DATE", help="Only snapshots taken since then (UTC).")] = None,
     identity: Annotated[
-        Path | None, typer.Option(metavar="FILE|-", help="Decrypt too, and check the content; - for standard input.")
+        Path | None,
+        typer.Option(
+            readable=False, metavar="FILE|-", help="Decrypt too, and check the content; - for standard input."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -59,6 +62,9 @@ def verify(
         report = verifying.Verifier(store, KINDS, identity=opened, observer=observer).verify(snapshots, strangers)
     for warning in report.warnings:
         ui.tell(f"warning: {warning}")
+    if not report.looks:
+        # a store that is not mounted looks like this
+        ui.tell(f"warning: nothing was looked at: there is no such snapshot in {store.root}")
     if as_json:
         _print_json(report)
     else:
@@ -76,7 +82,6 @@ def _print_json(report: "VerifyReport") -> None:
             {"ref": str(p.ref) if p.ref else None, "file": p.file, "problem": p.problem, "detail": p.detail}
             for p in report.problems
         ],
-        unopened=[str(look.ref) for look in report.looks if look.opened is False],
     )
 
 
@@ -107,6 +112,8 @@ def _fail(report: "VerifyReport", store: Store) -> None:
             )
         )
     unopened = [look.ref for look in report.looks if look.opened is False]
+    for ref in unopened if len(unopened) < len(report.looks) else []:
+        ui.tell(f"not opened: {ref}")
     if unopened:
         ui.fail(
             WrongIdentity(

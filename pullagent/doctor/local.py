@@ -131,6 +131,8 @@ def _store(root: Path) -> Diagnosis:
     try:
         found = root.stat()
         mode, owner = stat.S_IMODE(found.st_mode), found.st_uid
+        if not stat.S_ISDIR(found.st_mode):
+            return bad("store", f"{root} is not a directory", f"what is it?  ls -ld {root}")
         if os.geteuid() not in (0, owner):
             user = _user(owner)
             hint = f"run it as that user: sudo -u {user} pullagent …"

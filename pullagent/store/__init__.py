@@ -1,5 +1,6 @@
 """The dated tree: stage, publish atomically, list, resolve, and the locks. The only place that builds paths in it."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -95,6 +96,8 @@ class Store:
     def prepare(self) -> None:
         """Make the store's own directories, private; StoreError when it cannot be written."""
         with storing(self.root):
+            if self.root.exists() and not self.root.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.root))
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             owner = self.root.stat().st_uid
             if owner != os.geteuid():
@@ -245,7 +248,7 @@ class Store:
             try:
                 (snapshot.path / PIN).unlink()
             except FileNotFoundError as error:
-                raise UsageError(f"{snapshot.ref} is not pinned") from error
+                raise UsageError(f"{snapshot.ref} is not pinned", "which are:  pullagent list") from error
             sync_directory(snapshot.path)
 
     def pin_of(self, snapshot: Snapshot) -> bytes | None:

@@ -104,8 +104,9 @@ def test_pins(old: Agent) -> None:
     old.call("pin", ref, "--reason", "other").failed(2, "pinned already", f"pullagent show {ref}")
     shown = old.call("show", ref).succeeded().out
     assert "before the migration" in shown
-    told = old.call("show", ref, "--json").succeeded().json
-    assert (told["pinned"], told["pin"]["why"]) == (True, "before the migration")
+    told = old.call("show", ref, "--json").succeeded()
+    assert (told.json["pinned"], list(told.json)) == (True, ["format", "ref", "state", "pinned", "path", "manifest"])
+    assert "before the migration" in told.err
     listed = {s["ref"]: s for s in old.call("list", "--json").succeeded().json["snapshots"]}
     assert (listed[ref]["pinned"], listed[ref]["expires"]) == (True, None)
     assert next(line for line in old.call("list").out.splitlines() if ref in line).endswith("pinned")

@@ -40,7 +40,6 @@ def test_a_real_store_is_sound(agent: Agent) -> None:
         "checked": len(agent.refs()),
         "bytes": 0,
         "problems": [],
-        "unopened": [],
     }
     assert plain["bytes"] == stored
     deep = agent.call("verify", "--identity", agent.identity).succeeded()
