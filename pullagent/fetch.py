@@ -35,6 +35,8 @@ def fetch(
     target = into / f"{ref.name.host}_{ref.name.source}_{ref.id}"
     if os.path.lexists(target):
         raise UsageError(f"{target} exists already", "remove it, or give another directory: -o DIR")
+    if into.exists() and not into.is_dir():
+        raise UsageError(f"{into} is not a directory", "name one, or one that is to be made: -o DIR")
     opened = OpenedSnapshot(snapshot, identity, observer)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     with store.reading(snapshot):

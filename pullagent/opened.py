@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from pullagent import seal
-from pullagent.errors import DamageError, StoreError
+from pullagent.errors import DamageError, StoreError, WrongIdentity
 from pullagent.manifest import Manifest
 from pullagent.model import Observer, Snapshot
 from pullagent.seal import Identity
@@ -53,7 +53,11 @@ class OpenedSnapshot:
         assert self._identity is not None
         entry = self.manifest.artifact(name)
         with closing(seal.unseal(self._snapshot.path / entry.file, entry, self._identity)) as stream:
-            yield stream
+            try:
+                yield stream
+            except WrongIdentity as error:
+                error.hint = f"pullagent show {self._snapshot.ref}   names the recipients it was encrypted to"
+                raise
 
     def step(self, text: str, total_bytes: int | None = None) -> None:
         """What is done now, and how many bytes it will be."""
@@ -80,7 +84,8 @@ def check_description(snapshot: Snapshot) -> None:
     manifest = readable_manifest(snapshot)
     expected = {a.file: a.stored_sha256 for a in manifest.artifacts}
     hint = (
-        f"look at the disk; its data can still be checked by `pullagent restore`, or take another: {snapshot.ref.name}"
+        "look at the disk; its data can still be checked by `pullagent restore`, "
+        f"or take another: pullagent list {snapshot.ref.name}"
     )
     try:
         for name in ("RESTORE.txt", "manifest.json"):

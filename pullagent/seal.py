@@ -289,7 +289,7 @@ class _Age:
         if "no identity matched" in said or "incorrect passphrase" in said:
             raise WrongIdentity(
                 f"the identity does not open this snapshot (age: {text})",
-                "`pullagent show REF` names the recipients it was encrypted to",
+                "`pullagent show` names the recipients it was encrypted to",
             )
         if "/dev/tty is not available" in said:
             raise UsageError("age has a question, and there is no terminal to ask it on", "on a terminal:  ssh -t …")

@@ -44,6 +44,8 @@ def gate(
 
 def _write(made: Gate, into: Path) -> None:
     """The files into a directory of their own; what an earlier rendering left there and this one lacks goes."""
+    if into.exists() and not into.is_dir():
+        raise UsageError(f"{into} is not a directory", "name one, or one that is to be made: -o DIR")
     try:
         into.mkdir(parents=True, exist_ok=True)
         foreign = sorted(entry.name for entry in into.iterdir() if entry.name not in FILES)

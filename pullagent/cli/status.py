@@ -108,6 +108,23 @@ def _render(report: StatusReport) -> None:
         ui.say(f"a drill is due: {', '.join(due)}  (pullagent drill --all --identity FILE)")
     if report.next_run is not None:
         ui.say(f"next run: {report.next_run:%Y-%m-%d %H:%M} UTC, in {ui.span(report.next_run - report.now)}")
+    for line in _hints(report.standings):
+        ui.tell(f"hint: {line}")
+
+
+def _hints(standings: Sequence[Standing]) -> Iterator[str]:
+    """What to type next, once for each host and source."""
+    wanting = [s.name for s in standings if s.verdict in ("NEVER", "LATE", "FAILED")]
+    for host in dict.fromkeys(name.host for name in wanting):
+        names = [str(name) for name in wanting if name.host == host]
+        every = len(names) == sum(s.name.host == host for s in standings)
+        yield f"what is in the way?  pullagent doctor {host}"
+        yield f"then:  pullagent run {host if every else ' '.join(names)}"
+    for standing in standings:
+        if standing.verdict == "DAMAGED":
+            yield f"how much of it?  pullagent verify {standing.name}"
+        elif standing.verdict == "SHRUNK":
+            yield f"compare:  pullagent list {standing.name}"
 
 
 def _row(standing: Standing, now: datetime, *, trend: bool) -> list[str]:
@@ -158,7 +175,6 @@ def _as_json(standing: Standing, report: StatusReport) -> dict[str, Any]:
         "drilled": _time(facts.drilled),
         "drill_s": facts.drilled.took_s if facts.drilled else None,
         "rto_s": objectives.rto_minutes * 60,
-        "drill_due": standing.drill_due,
     }
 
 

@@ -30,6 +30,7 @@ from pullagent.sources import KINDS
 from pullagent.store import Store
 from pullagent.words import span as span
 
+_WORD = 12
 CONFIG_PLACES = (Path("/etc/pullagent/hosts.toml"), Path("hosts.toml"))
 # what a terminal would obey, or show in another order than it stands
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -98,7 +99,8 @@ def print_json(**fields: Any) -> None:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
     """A table on a terminal; else aligned plain lines, never cut. The first column is never cut or wrapped."""
-    if not out.is_terminal:
+    # in a very narrow window complete lines that the terminal wraps are better than references cut short
+    if not out.is_terminal or out.width < _narrowest(columns, rows, right):
         lines = [[_cell(cell) for cell in row] for row in [columns, *rows]]
         widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
         prefix = mark(sys.stdout, Priority.INFO)
@@ -112,6 +114,25 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
     for row in rows:
         view.add_row(*(Text(_cell(cell), style=_style(cell)) for cell in row))
     out.print(view, soft_wrap=False)
+
+
+def _narrowest(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> int:
+    """How wide a table is when it wraps what may be wrapped, and cuts nothing."""
+    whole = [number == 0 or column in right for number, column in enumerate(columns)]
+    # a word longer than this may be broken
+    widths = [
+        max(
+            len(part) if whole[i] else min(len(part), _WORD)
+            for row in [columns, *rows]
+            for part in _parts(row[i], whole[i])
+        )
+        for i in range(len(columns))
+    ]
+    return sum(widths) + 2 * (len(columns) - 1)
+
+
+def _parts(cell: str, whole: bool) -> Sequence[str]:
+    return [cell] if whole else cell.split() or [""]
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> None:

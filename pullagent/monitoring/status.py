@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pullagent import programs
 from pullagent.config import Config
-from pullagent.errors import system_error
+from pullagent.errors import UsageError, system_error
 from pullagent.ledger import Ledger
 from pullagent.model import Snapshot, SourceName
 from pullagent.monitoring import metrics, verdicts
@@ -83,7 +83,12 @@ def elapse(text: str) -> datetime | None:
 
 
 def write_metrics(report: StatusReport, file: Path) -> None:
-    """Put the report where node_exporter's textfile collector reads it, whole or not at all. StoreError."""
+    """Put the report where node_exporter's textfile collector reads it, whole or not at all. UsageError, StoreError."""
+    if file.is_dir() or not file.parent.is_dir():
+        raise UsageError(
+            f"{file}: {'a directory' if file.is_dir() else 'its directory is not there'}",
+            "name a file, in the directory that node_exporter's --collector.textfile.directory names",
+        )
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
         try:

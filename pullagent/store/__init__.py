@@ -145,7 +145,7 @@ class Store:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            busy = LockedError(f"{name} is being pulled by another run", "wait for it to end, or give --wait 30m")
+            busy = LockedError(f"{name}: another run is pulling it", "wait for it to end, or give --wait 30m")
             lock(descriptor, fcntl.LOCK_EX, busy, wait_s, stop)
             yield
         finally:

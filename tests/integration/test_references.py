@@ -64,6 +64,22 @@ def test_fetch_does_not_overwrite(agent: Agent, tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*")) == [there]
 
 
+def test_a_file_where_a_directory_belongs(agent: Agent, tmp_path: Path) -> None:
+    """`fetch`, `gate` and `status` told to write where they cannot say what to name instead, and write nothing."""
+    (tmp_path / "file").touch()
+    agent.call("fetch", agent.latest(AGAMA), "-o", tmp_path / "file").failed(2, "not a directory", "-o DIR")
+    agent.call("gate", HOST, "-o", tmp_path / "file").failed(2, "not a directory", "-o DIR")
+    agent.call("status", "--prometheus", tmp_path).failed(3, "a directory", "name a file")
+    agent.call("status", "--prometheus", tmp_path / "absent" / "x").failed(3, "not there", "name a file")
+    assert [*tmp_path.iterdir()] == [tmp_path / "file"]
+
+
+def test_an_option_before_the_verb_is_no_verdict(agent: Agent) -> None:
+    """A wrong command line of `status` ends with 3 even where the mistake stands before the verb; else with 2."""
+    agent.call("--bogus", "status").failed(3, "--bogus", "pullagent --help")
+    agent.call("--bogus", "list").failed(2, "--bogus", "pullagent --help")
+
+
 def test_fetch_needs_both_decrypt_and_identity(agent: Agent, tmp_path: Path) -> None:
     """--decrypt without --identity, or the other way round, ends with 2 and writes nothing."""
     ref = agent.latest(AGAMA)
@@ -79,7 +95,7 @@ def test_fetch_with_a_wrong_identity(agent: Agent, tmp_path: Path, name: str) ->
     done = agent.call(
         "fetch", f"{name}@latest", "-o", tmp_path / "out", "--decrypt", "--identity", tmp_path / "wrong.txt"
     )
-    done.failed(12, "does not open", "show")
+    done.failed(12, "does not open", f"pullagent show {agent.latest(name)} ")
     assert list((tmp_path / "out").rglob("*")) == []
 
 

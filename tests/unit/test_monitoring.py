@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pullagent.cli import nagios
-from pullagent.errors import StoreError
+from pullagent.errors import UsageError
 from pullagent.monitoring import metrics
 from pullagent.monitoring.status import StatusReport, write_metrics
 from pullagent.monitoring.verdicts import VERDICTS
@@ -99,8 +99,8 @@ def test_the_textfile_can_be_read_by_others_and_is_replaced_whole(tmp_path: Path
 def test_a_textfile_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     """Neither half a file nor a temporary one."""
     (tmp_path / "pullagent.prom").mkdir()
-    with pytest.raises(StoreError):
+    with pytest.raises(UsageError, match="a directory"):
         write_metrics(mixed(), tmp_path / "pullagent.prom")
     assert [path.name for path in tmp_path.iterdir()] == ["pullagent.prom"]
-    with pytest.raises(StoreError, match="No such file"):
+    with pytest.raises(UsageError, match="not there"):
         write_metrics(mixed(), tmp_path / "missing" / "pullagent.prom")

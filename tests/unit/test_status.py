@@ -106,7 +106,7 @@ def test_json_has_the_agreed_fields(config: Config, capsys: pytest.CaptureFixtur
     source = answer["sources"][0]
     assert list(source) == [
         "host", "source", "verdict", "reason", "last_good", "age_s", "rpo_s", "sizes_bytes", "next_run", "verified",
-        "key_checked", "drilled", "drill_s", "rto_s", "drill_due",
+        "key_checked", "drilled", "drill_s", "rto_s",
     ]  # fmt: skip
     assert source["verdict"] == "LATE"
     assert source["last_good"] == rfc3339(begun)
@@ -133,13 +133,29 @@ def test_each_mode_ends_with_the_verdict(tmp_path: Path, capsys: pytest.CaptureF
 def test_plain_output_is_complete(store: Store, config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     """A line for each source with all columns and no drawings; then what is wrong, in a line each."""
     config = loaded(config.path.parent, changed("store path", "nothing"))
-    _, out, _ = call(config, capsys=capsys)
+    _, out, err = call(config, capsys=capsys)
     lines = out.splitlines()
     assert re.split("  +", lines[0]) == [
         "Source", "Last good", "RPO 24 h", "Size", "Verified", "Key proved", "Drill (RTO 60 min)",
     ]  # fmt: skip
     assert re.split("  +", lines[1])[:3] == ["pavroto-2/agama", "never", "NEVER"]
     assert "pavroto-2/agama: NEVER: never backed up" in lines
+    assert err.splitlines()[:2] == [
+        "hint: what is in the way?  pullagent doctor pavroto-2",
+        "hint: then:  pullagent run pavroto-2",
+    ]
+
+
+def test_the_next_command_is_told(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside what is wrong stands what to type: by source where others of its host are well."""
+    store = Store(config.store)
+    begun = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
+    put(store, begun, LOGS)
+    assert "hint: then:  pullagent run pavroto-2/agama\n" in call(config, capsys=capsys)[2]
+    put(store, begun, AGAMA)
+    assert call(config, capsys=capsys)[2] == ""
+    put(store, begun + timedelta(hours=1), LOGS, state="shrunk")
+    assert call(config, capsys=capsys)[2] == "hint: compare:  pullagent list pavroto-2/logs\n"
 
 
 def test_no_verdict_is_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,7 +180,7 @@ def test_a_textfile_that_cannot_be_written_is_unknown(
     """Nobody would read the verdict."""
     code, _, err = call(config, "--prometheus", config.store / "missing" / "file", capsys=capsys)
     assert code == 3
-    assert "No such file" in err
+    assert "its directory is not there" in err
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from pullagent.cli import ui
 from pullagent.config import Config
@@ -263,3 +264,15 @@ def test_a_ledger_that_cannot_be_written_is_a_warning(config: Config, capsys: py
     with ui.recorded(config, "fetch"):
         pass
     assert "not written to the ledger" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("width", [30, 60, 100])
+def test_no_window_is_too_narrow_for_a_reference(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """On a terminal of any width the first column and the sizes stand whole, and nothing is left out."""
+    monkeypatch.setattr(ui, "out", Console(force_terminal=True, color_system=None, width=width, soft_wrap=True))
+    ui.table(("Snapshot", "Stored", "State"), [(LONG, "10.8 kB", "good and verified")], right=("Stored",))
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in (LONG, "10.8 kB", "good", "verified"))
+    assert "…" not in shown
