@@ -85,3 +85,10 @@ def test_links_lead_somewhere(document: Path) -> None:
     """Each relative link of a document names a file that is there."""
     for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
         assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
+def test_no_part_of_a_document_stands_twice(document: Path) -> None:
+    """A heading stands once: a merge that kept both sides would tell the reader two things."""
+    headings = re.findall(r"^##+ .*$", re.sub(r"```.*?```", "", document.read_text(), flags=re.S), re.M)
+    assert len(headings) == len(set(headings))
