@@ -39,7 +39,7 @@ def trust(
         for key in pinned:
             ui.tell(f"pinned: {key.kind} {key.fingerprint}")
         ui.tell(f"shown:  {shown.kind} {shown.fingerprint}")
-        ui.tell(f"Compare it on the host's own console:  {shown.compare}")
+        ui.tell(f"Compare on its own console:  {shown.compare}")
         return (ui.ask("Is it the same? Type yes to pin it:") or "").lower() == "yes"
 
     login = trust_login(config, host)

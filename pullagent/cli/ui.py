@@ -264,7 +264,8 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     need_terminal()
-    tell(question)
+    # read, not copied: on a terminal its words stay whole
+    _put(err, Text(clean(question)), None, soft_wrap=not err.is_terminal)
     if (ask("type yes to go on:") or "").lower() != "yes":
         raise UsageError("not confirmed; nothing was done")
 

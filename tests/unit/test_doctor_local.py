@@ -97,6 +97,15 @@ def test_a_key_that_others_can_read(machine: Machine) -> None:
     machine.finds("files", "failed", "mode 0640", f"chmod 600 {machine.key}")
 
 
+def test_a_store_that_is_a_file(machine: Machine) -> None:
+    """What it is matters more than its mode."""
+    shutil.rmtree(machine.config.store)
+    machine.config.store.touch()
+    one = machine.look()["store"]
+    assert (one.result, one.detail) == ("failed", f"{machine.config.store} is not a directory")
+    assert f"ls -ld {machine.config.store}" in one.hint
+
+
 @pytest.mark.parametrize("name", ["hosts.toml", "known_hosts", "recipients.txt"])
 def test_a_file_that_others_can_write(machine: Machine, name: str) -> None:
     """Who can write there chooses whom to trust, or who can read the backups."""
