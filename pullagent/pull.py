@@ -68,7 +68,6 @@ class Puller:
         self._recipients = self._config.recipients()
         seal.check_recipients(self._recipients)
         self._store.prepare()
-        self._keep_copies()
         with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="pull") as pool:
             futures = [pool.submit(self._pull_one, name, wait_s) for name in names]
             try:
@@ -78,15 +77,24 @@ class Puller:
                 for future in futures:
                     future.cancel()
                 raise
-        return RunReport(snapshot_id(started), started, self._clock(), outcomes)
+        return RunReport(snapshot_id(started), started, self._clock(), self._with_copies(outcomes))
 
     def _open_host(self, host: configs.Host) -> Host:
         return Host(pull_login(self._config, host), limits(self._config), self._stop)
 
-    def _keep_copies(self) -> None:
-        self._store.keep_copy("hosts.toml", self._config.text)
-        if self._config.known_hosts.is_file():
-            self._store.keep_copy("known_hosts", self._config.known_hosts.read_bytes())
+    def _with_copies(self, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+        """Keep hosts.toml and known_hosts beside what was stored with their help; nothing worse may replace them."""
+        if not any(outcome.outcome == "stored" for outcome in outcomes):
+            return outcomes
+        try:
+            self._store.keep_copy("hosts.toml", self._config.text)
+            if self._config.known_hosts.is_file():
+                self._store.keep_copy("known_hosts", self._config.known_hosts.read_bytes())
+        except (StoreError, OSError) as error:
+            first, *others = outcomes
+            warning = f"hosts.toml and known_hosts were not copied into the store: {error}"
+            return replace(first, warnings=(*first.warnings, warning)), *others
+        return outcomes
 
     def _pull_one(self, name: SourceName, wait_s: float) -> Outcome:
         begun = time.monotonic()

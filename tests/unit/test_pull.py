@@ -1,6 +1,7 @@
 """A run over several sources: each whole or not at all, and none takes another along."""
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -173,3 +174,28 @@ def test_the_store_keeps_the_configuration_of_the_run(config: Config) -> None:
     """hosts.toml lies beside the snapshots, as it was."""
     run(config, Both(config))
     assert (config.store / "hosts.toml").read_bytes() == config.text
+
+
+def test_copies_are_those_of_a_run_that_stored_something(config: Config) -> None:
+    """A run in which everything failed leaves the copies of hosts.toml and known_hosts in the store as they were."""
+    config = replace(config, known_hosts=config.path.with_name("known_hosts"))
+    config.known_hosts.write_bytes(b"pinned\n")
+    run(config, Both(config))
+    assert (config.store / "known_hosts").read_bytes() == b"pinned\n"
+    assert (config.store / "hosts.toml").read_bytes() == config.text
+    config.known_hosts.write_bytes(b"emptied by mistake\n")
+
+    def refuse(_: Any) -> AbstractContextManager[Remote]:
+        raise HostKeyError("the host key has changed")
+
+    assert run(config, Both(config), connect=refuse).exit_code == 13
+    assert (config.store / "known_hosts").read_bytes() == b"pinned\n"
+
+
+def test_copies_that_fail_are_a_warning(config: Config) -> None:
+    """What was stored is stored, whatever becomes of the copies beside it."""
+    config.store.mkdir(mode=0o700)
+    (config.store / "hosts.toml").mkdir()
+    report = run(config, Both(config))
+    assert report.exit_code == 0
+    assert "were not copied" in report.outcomes[0].warnings[-1]
