@@ -1,5 +1,6 @@
 PYTHON ?= python3
-PYTEST_FLAGS ?= -n 2 --dist loadfile
+# three on two cores: many tests wait for servers and limits of time
+PYTEST_FLAGS ?= -n 3 --dist loadfile
 BIN := .venv/bin
 COMPILE := pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --allow-unsafe \
 	--strip-extras --no-header --no-annotate

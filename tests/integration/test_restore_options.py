@@ -14,6 +14,8 @@ from tests.lab.mysql import MySQL
 from tests.lab.production import ProductionHost
 
 KINDS = [MariaDB, pytest.param(MySQL, marks=pytest.mark.mysql)]
+# for what does not depend on how a product writes its dumps
+one_product = pytest.mark.parametrize("place", [MariaDB], indirect=True, scope="module")
 ROWS, FEW = 40_000, 500
 LARGE = f"""
 CREATE TABLE `large one` (
@@ -99,6 +101,7 @@ def test_side_by_side_is_what_plain_is(place: Place) -> None:
     assert added[()] == {b"large one"}
 
 
+@one_product
 def test_a_dry_run_touches_nothing(place: Place) -> None:
     """It shows what it looked at: 0 where the restore could go on, 1 where it could not, and the same things there."""
     before = checksums(place.host.server)
@@ -113,6 +116,7 @@ def test_a_dry_run_touches_nothing(place: Place) -> None:
     assert checksums(place.host.server) == before
 
 
+@one_product
 def test_replace(place: Place) -> None:
     """What stands in the database's place is dropped, strangers too, and everything is as it was."""
     place.host.server.load("CREATE TABLE agama.stranger (id INT); DELETE FROM agama.audit; DROP VIEW agama.big_summary")
@@ -133,6 +137,7 @@ def test_another_name(place: Place) -> None:
     place.host.server.load("DROP DATABASE `agama copy`")
 
 
+@one_product
 def test_one_table(place: Place) -> None:
     """With --table only what is named is loaded, with its triggers; a table in the way is dropped only when told so."""
     server = place.host.server
@@ -150,6 +155,7 @@ def test_one_table(place: Place) -> None:
     place.agent.restore(f"{AGAMA}@latest", "--replace").succeeded()
 
 
+@one_product
 def test_schema_only(place: Place) -> None:
     """With --schema-only everything is there but rows."""
     place.agent.restore(f"{AGAMA}@latest", "--replace", "--schema-only").succeeded()
