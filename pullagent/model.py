@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -41,6 +41,7 @@ def snapshot_id(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime(ID_FORMAT)
 
 
+@lru_cache(maxsize=1 << 14)
 def id_time(identifier: str) -> datetime:
     """The UTC time that a snapshot's id stands for; ValueError when it stands for none."""
     # strptime takes ten times as long, and a list asks for thousands

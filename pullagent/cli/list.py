@@ -54,7 +54,7 @@ def _render(
     rows = [
         [
             str(s.ref),
-            s.taken.strftime("%Y-%m-%d %H:%M"),
+            rfc3339(s.taken)[:16].replace("T", " "),
             ui.span(now - s.taken),
             ui.size(s.plain_bytes),
             ui.size(s.stored_bytes),

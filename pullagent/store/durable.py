@@ -117,8 +117,12 @@ def sync_directory(path: Path) -> None:
 
 def read_plain(path: str | Path) -> bytes:
     """A file's bytes; OSError for a link, and for more than any description takes; no waiting at a pipe."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb", 0) as file:
-        data = bytes(file.read(_DESCRIPTION_BYTES + 1))
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        # no more room than is needed: that for the longest takes longer to get than a manifest takes to read
+        data = os.read(descriptor, min(os.fstat(descriptor).st_size, _DESCRIPTION_BYTES) + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > _DESCRIPTION_BYTES:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     return data
