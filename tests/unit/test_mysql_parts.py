@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pullagent.errors import ContentError
 from pullagent.sources.mysql.parts import DumpMap, Part, RowCount, pieces, without_definers
 from tests.vectors import DUMPS
 
@@ -129,3 +130,23 @@ def test_many_texts_are_not_kept() -> None:
     assert found.too_long
     assert found.texts == {0: b"-- MySQL dump\n"}
     assert found.parts == [Part("head", "", "", 0, 14), Part("table", "", "t", 14, 47 + (40 << 20))]
+
+
+def test_databases_are_known_however_much_structure_there_is() -> None:
+    """The statements that choose a database are kept after the limit too: what follows belongs into that one."""
+    use = b"-- Current Database: `d`\n--\n\nUSE `d`;\n\n--\n"
+    found = DumpMap()
+    found.feed(b"-- MySQL dump\n" + use + b"-- Table structure for table `t`\n")
+    for _ in range(40):
+        found.feed(b"x" * (1 << 20))
+    found.feed(b"\n" + use + b"-- Final view structure for view `v`\n")
+    found.finish()
+    assert found.too_long
+    assert [found.texts[p.start] for p in found.parts if p.kind == "database"] == [use, use]
+
+
+def test_a_head_without_end_is_refused() -> None:
+    """A stream in which no part begins is not held."""
+    found = DumpMap()
+    with pytest.raises(ContentError, match="not laid out"):
+        found.feed(b"x" * (40 << 20))

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from pullagent.errors import ContentError
+
 _QUOTED = rb"`((?:[^`]|``)+)`"
 _HEADS = {
     "database": re.compile(rb"-- Current Database: " + _QUOTED),
@@ -117,18 +119,29 @@ class DumpMap:
                 return (kind, name, "") if kind == "database" else (kind, self._database, name)
         return None
 
+    @property
+    def _kept(self) -> bool:
+        """Whether the text of the present part is kept."""
+        return self._kind in _ALWAYS_KEPT or (self._kind != "rows" and not self.too_long)
+
     def _take(self, data: bytes) -> None:
-        if self._kind in _ALWAYS_KEPT or (self._kind != "rows" and not self.too_long):
-            self._text.append(data)
-            self._text_bytes += len(data)
-            if self._text_bytes > _TEXT_LIMIT:
-                self.too_long, self._text = True, []
-                self.texts = {p.start: self.texts[p.start] for p in self.parts if p.kind in _ALWAYS_KEPT}
+        if not self._kept:
+            return
+        self._text.append(data)
+        self._text_bytes += len(data)
+        if self._text_bytes <= _TEXT_LIMIT:
+            return
+        if self._kind in _ALWAYS_KEPT:
+            raise ContentError(
+                "the dump is not laid out as the dump programs do it", "RESTORE.txt tells the way by hand"
+            )
+        self.too_long, self._text, self._text_bytes = True, [], 0
+        self.texts = {p.start: self.texts[p.start] for p in self.parts if p.kind in _ALWAYS_KEPT}
 
     def _close(self, at: int) -> None:
         if at > self._start:
             self.parts.append(Part(self._kind, self._database, self._name, self._start, at))
-        if self._kind in _ALWAYS_KEPT or (self._kind != "rows" and not self.too_long):
+        if self._kept:
             self.texts[self._start] = b"".join(self._text)
         self._text, self._start = [], at
 
