@@ -1,6 +1,6 @@
 """Compares what a server holds after a restore with what was stored: objects, row counts, definers, the next dump."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from pullagent.checks.dump import DumpObject
@@ -12,7 +12,7 @@ from pullagent.sources.mysql.commands import DUMP, MYSQL_DUMP, Commands
 from pullagent.sources.mysql.inventory import Inventory
 from pullagent.sources.mysql.keys import Table
 from pullagent.sources.mysql.load import Loader
-from pullagent.sources.mysql.server import Server
+from pullagent.sources.mysql.server import Server, accounts_of
 
 # as many counts as certainly fit into the tail of an answer that is kept
 _COUNTS_AT_ONCE = 500
@@ -24,27 +24,16 @@ def compare(
     """What was `wanted` against what is there; rows of tables as many as passed in the stream just loaded."""
     present = inventories.parse(host.read(commands.inventory()))
     there = {o.key for o in present.objects}
-    expected = _expected_rows(loader, options)
+    expected = loader.rows
     found = _rows(host, commands, [t for t in expected if inventories.Object("table", *t).key in there], options.jobs)
-    if any(found[t] != expected[t] for t in found):
-        loader.recount(_own_names(loader, [t for t in found if found[t] != expected[t]], options))
-        expected = _expected_rows(loader, options)
+    if differing := [t for t in found if found[t] != expected[t]]:
+        loader.recount(differing)
     return [
         *_databases(wanted, present),
         *_objects(wanted, there, expected, found),
         *_definers(host, commands, wanted),
         _next_dump(host, commands, wanted, server),
     ]
-
-
-def _expected_rows(loader: Loader, options: RestoreOptions) -> dict[Table, int]:
-    """How many rows passed, by the tables' names on the target."""
-    return {(options.into or database, name): count for (database, name), count in loader.rows.items()}
-
-
-def _own_names(loader: Loader, tables: Iterable[Table], options: RestoreOptions) -> list[Table]:
-    names = {(options.into or database, name): (database, name) for database, name in loader.rows}
-    return [names[t] for t in tables]
 
 
 def _rows(host: Remote, commands: Commands, tables: list[Table], jobs: int) -> dict[Table, int]:
@@ -80,8 +69,7 @@ def _objects(
 
 
 def _definers(host: Remote, commands: Commands, wanted: Inventory) -> Iterator[Restored]:
-    answer = host.read(commands.query("SELECT CONCAT(user, '@', host) FROM mysql.user"))
-    accounts = set(answer.decode().split("\n"))
+    accounts = accounts_of(host, commands)
     for name in wanted.definers:
         yield Restored(name, "definer", "present", "present" if name in accounts else "missing")
 

@@ -66,6 +66,7 @@ class Loader:
         head = dump.texts[0]
         self._head = head if sandbox else b"".join(without_sandbox(iter([head])))
         self.rows: dict[Table, int] = {}
+        """How many rows of each table, by its name on the target, have passed."""
 
     def load(self) -> None:
         """Load everything; afterwards `rows` says how many rows of each table have passed."""
@@ -87,61 +88,66 @@ class Loader:
         """The wanted parts in the dump's own order."""
         with self._snapshot.quietly(DUMP) as chunks:
             for part, group in groupby(pieces(chunks, self._parts), key=lambda found: found[0]):
-                yield from self._counted(part, (piece for _, piece in group))
+                data = self._told(piece for _, piece in group)
+                yield from self._counted(part, data) if part.kind == "rows" else self._amended(part, data)
 
-    def _counted(self, part: Part, group: Iterable[bytes]) -> Iterator[bytes]:
-        count, held = RowCount(), list[bytes]()
-        for piece in group:
+    def _told(self, pieces_of_part: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces_of_part:
             self._snapshot.advanced(len(piece))
-            if part.kind == "rows":
-                count.feed(piece)
-            if part.kind == "rows" or (part.kind not in ("head", "database") and self._options.into is None):
-                yield piece
-            elif part.kind not in ("head", "database"):
-                held.append(piece)
-        yield without_definers(b"".join(held))
-        if part.kind == "rows":
-            self.rows[part.table] = count.rows
-        elif part.kind == "head":
-            yield self._head
-        elif part.kind == "database":
-            yield self._renamed(part)
+            yield piece
+
+    def _counted(self, part: Part, rows: Iterable[bytes]) -> Iterator[bytes]:
+        """One table's rows, counted as they pass."""
+        count = RowCount()
+        for piece in rows:
+            count.feed(piece)
+            yield piece
+        self.rows[self._target(part.table)] = count.rows
+
+    def _amended(self, part: Part, data: Iterable[bytes]) -> Iterator[bytes]:
+        """A part that is not rows, as the target is to have it."""
+        if part.kind not in ("head", "database") and self._options.into is None:
+            yield from data
+            return
+        text = b"".join(data)
+        yield self._head if part.kind == "head" else self._written(part, text)
+
+    def _written(self, part: Part, text: bytes) -> bytes:
+        """A part's text for a database of the name that is wanted."""
+        if self._options.into is None:
+            return text
+        if part.kind == "database":
+            return text.replace(quote(part.database).encode(), quote(self._options.into).encode())
+        return without_definers(text)
+
+    def _target(self, table: Table) -> Table:
+        """What a table of the snapshot is called there."""
+        return self._options.into or table[0], table[1]
 
     def _structure(self) -> Iterator[bytes]:
         for part in self._parts:
             if part.kind in _STRUCTURE:
-                yield self._renamed(part) if part.kind == "database" else self._dump.texts[part.start]
+                yield self._written(part, self._dump.texts[part.start])
                 yield b"\n"
 
     def _after_rows(self) -> Iterator[bytes]:
         for part in self._parts:
             if part.kind in _AFTER_ROWS:
-                text = self._dump.texts[part.start]
                 yield self._use(part)
-                yield text if self._options.into is None else without_definers(text)
+                yield self._written(part, self._dump.texts[part.start])
                 yield b"\n"
 
     def _use(self, part: Part) -> bytes:
         return f"\nUSE {quote(self._options.into or part.database)};\n".encode()
 
-    def _renamed(self, part: Part) -> bytes:
-        """The statements that make and use a database, under the name that is wanted."""
-        text = self._dump.texts[part.start]
-        if self._options.into is None:
-            return text
-        return text.replace(quote(part.database).encode(), quote(self._options.into).encode())
-
     def _take_keys(self, rows: Sequence[Part]) -> Mapping[Table, Keys]:
         """Take the keys of large tables, where the server gives them back exactly as they were; those taken."""
         tables = {p.table: self._dump.texts[p.start].decode() for p in self._parts if p.kind == "table"}
         large = {p.table for p in rows if p.size >= _LARGE}
-        fit = [k for k in keys_that_can_wait(tables) if k.table in large]
+        fit = [Keys(self._target(k.table), k.definitions) for k in keys_that_can_wait(tables) if k.table in large]
         with ThreadPoolExecutor(max_workers=self._options.jobs, thread_name_prefix="keys") as pool:
-            taken = list(pool.map(lambda keys: self._taken(self._under_new_name(keys)), fit))
+            taken = list(pool.map(self._taken, fit))
         return {k.table: k for k, was_taken in zip(fit, taken, strict=True) if was_taken}
-
-    def _under_new_name(self, keys: Keys) -> Keys:
-        return Keys((self._options.into or keys.table[0], keys.table[1]), keys.definitions)
 
     def _taken(self, keys: Keys) -> bool:
         """Take them, give them back, and take them for good if nothing has changed by it."""
@@ -174,20 +180,20 @@ class Loader:
         with self._snapshot.quietly(DUMP) as chunks:
             for part, group in groupby(pieces(chunks, share), key=lambda found: found[0]):
                 yield self._use(part)
-                yield from self._counted(part, (piece for _, piece in group))
-                if part.table in later:
-                    yield f"\n{self._under_new_name(later[part.table]).add}\n".encode()
+                yield from self._counted(part, self._told(piece for _, piece in group))
+                if (table := self._target(part.table)) in later:
+                    yield f"\n{later[table].add}\n".encode()
 
     def recount(self, tables: Iterable[Table]) -> None:
         """Count the rows of these tables once more, exactly: for those whose texts hold what separates rows."""
         wanted = set(tables)
-        parts = [p for p in self._parts if p.kind == "rows" and p.table in wanted]
+        parts = [p for p in self._parts if p.kind == "rows" and self._target(p.table) in wanted]
         with self._snapshot.quietly(DUMP) as chunks:
             for part, group in groupby(pieces(chunks, parts), key=lambda found: found[0]):
                 count = RowCount(exact=True)
                 for _, piece in group:
                     count.feed(piece)
-                self.rows[part.table] = count.rows
+                self.rows[self._target(part.table)] = count.rows
 
 
 def shared_out(rows: Sequence[Part], jobs: int) -> list[list[Part]]:

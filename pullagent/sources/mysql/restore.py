@@ -18,7 +18,7 @@ from pullagent.sources.mysql.compare import compare
 from pullagent.sources.mysql.inventory import Inventory
 from pullagent.sources.mysql.keys import Table
 from pullagent.sources.mysql.load import Loader, survey
-from pullagent.sources.mysql.server import Server, probe
+from pullagent.sources.mysql.server import Server, accounts_of, probe
 
 _PACKET = 1 << 30
 _SANDBOX_LINE = b"/*M!999999\\- enable the sandbox mode */ \nSELECT 1;\n"
@@ -55,20 +55,16 @@ class Restore:
     def act(self) -> list[Restored]:
         """Load, and compare. RestoreError that says what the target then holds when it fails half-way."""
         server = probe(self._host, self._commands)
+        # proven to its end before anything there is dropped
+        dump = survey(self._snapshot)
         problems: list[Restored] = []
         with self._halfway.told(), _large_packets(self._host, self._commands):
             self._drop()
             self._halfway.changing()
             if self._whole and "accounts.sql" in self._artifacts:
                 problems += self._load_accounts(server)
-            loader = Loader(
-                self._host,
-                self._commands,
-                self._snapshot,
-                survey(self._snapshot),
-                self._options,
-                sandbox=self._knows_sandbox(),
-            )
+            sandbox = self._knows_sandbox()
+            loader = Loader(self._host, self._commands, self._snapshot, dump, self._options, sandbox=sandbox)
             loader.load()
             if self._whole and "grants.sql" in self._artifacts:
                 problems += self._load_leniently(self._own_left_out("grants.sql", server), "grants of")
@@ -137,7 +133,7 @@ class Restore:
         return list(present)
 
     def _definers(self) -> Diagnosis:
-        accounts = self._accounts()
+        accounts = accounts_of(self._host, self._commands)
         if self._whole and "accounts.sql" in self._artifacts:
             accounts |= composed.names_in(self._snapshot.read("accounts.sql").decode())
         missing = [d for d in self._wanted.definers if d not in accounts]
@@ -165,7 +161,7 @@ class Restore:
 
     def _load_accounts(self, server: Server) -> list[Restored]:
         """Load accounts one by one; one that the target cannot take must not keep the data away."""
-        before = self._accounts()
+        before = accounts_of(self._host, self._commands)
         sql = self._own_left_out("accounts.sql", server)
         failed = self._load_leniently(sql, "account")
         there = sorted(composed.names_in(sql) & before)
@@ -190,10 +186,6 @@ class Restore:
 
     def _own_left_out(self, name: str, server: Server) -> str:
         return composed.without_account(self._snapshot.read(name).decode(), server.account)
-
-    def _accounts(self) -> set[str]:
-        answer = self._host.read(self._commands.query("SELECT CONCAT(user, '@', host) FROM mysql.user"))
-        return set(answer.decode().split("\n"))
 
     def _knows_sandbox(self) -> bool:
         try:

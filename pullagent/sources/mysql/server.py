@@ -72,6 +72,11 @@ def probe(host: Remote, commands: Commands) -> Server:
     return Server("MariaDB" in version, version, facts["dump"][0].strip(), facts["account"][0], tuple(grants), options)
 
 
+def accounts_of(host: Remote, commands: Commands) -> set[str]:
+    """The server's accounts, as `user@host`."""
+    return set(host.read(commands.query("SELECT CONCAT(user, '@', host) FROM mysql.user")).decode().split("\n"))
+
+
 def explained(error: CommandFailed, host: str) -> SourceError:
     """A failed client or dump program, with what to do about it."""
     said = error.stderr
