@@ -180,11 +180,18 @@ class Findings:
     server_version: str | None = None
     tools: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    """What is told besides, and not kept: the manifest is not encrypted."""
 
     def warn(self, text: str) -> None:
         """Add a warning, once."""
         if text not in self.warnings:
             self.warnings.append(text)
+
+    def tell(self, text: str) -> None:
+        """Add what names things of the host's: whoever watches the pull hears of it, the manifest does not."""
+        if text not in self.told:
+            self.told.append(text)
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ class Puller:
             ref=staging.ref,
             plain_bytes=sum(s.plain_bytes for s in sealed),
             stored_bytes=sum(s.stored_bytes for s in sealed),
-            warnings=(*about_gate, *findings.warnings),
+            warnings=(*about_gate, *findings.warnings, *findings.told),
         )
 
     def _ask_gate(self, remote: Remote, host: configs.Host) -> list[str]:

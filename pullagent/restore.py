@@ -62,6 +62,7 @@ def restore(
     with Store(config.store).reading(snapshot):
         checks = [*proven(opened, snapshot)]
         source = source_of(config, kinds, snapshot)
+        options.refuse_unfit(kinds[source.kind])
         with Host(login, limits(config), stop or StopSignal()) as host:
             checks.append(good("SSH login", f"{login}, whose host key is the pinned one"))
             restoration = source.restoration(host, opened, options)

@@ -82,8 +82,8 @@ class DrillReport:
 
 @dataclass(frozen=True)
 class _Target:
-    """Where a drill goes. On this machine `version` is the throwaway server's, which runs as `account`; `apart` tells
-    whether that is another account than the caller's.
+    """Where a drill goes. On this machine `version` is the throwaway server's, if it has one; commands there run
+    as `account`, and `apart` tells whether that is another account than the caller's.
     """
 
     host: Remote
@@ -169,9 +169,9 @@ def _restoration(target: _Target, opened: OpenedSnapshot) -> Restoration:
 
 def _of_server(target: _Target, opened: OpenedSnapshot) -> Iterator[Diagnosis]:
     origin = opened.manifest.server
-    if target.version is None:
+    if target.account is None:
         return
-    if target.version != origin.version:
+    if target.version not in (None, origin.version):
         yield doubtful(
             "version",
             f"drilled with {target.version}, but the snapshot is of {origin.version}",

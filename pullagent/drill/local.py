@@ -98,6 +98,7 @@ class Output:
         self._process, self._command, self._good, self._name = process, command, good, name
         self._limit_s, self._stop = limit_s, stop
         self._stderr, self._over = b"", threading.Event()
+        self.status: int | None = None
         self._cause: PullAgentError | None = None
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -187,7 +188,7 @@ class Output:
         self._listener.join(_LAST_WORDS_S)
         if self._cause is not None:
             raise self._cause
-        status = 128 - code if code < 0 else code
+        self.status = status = 128 - code if code < 0 else code
         if status in self._good:
             return
         said = self.stderr.strip()

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 from pydantic import AfterValidator
 
 from pullagent.diagnosis import Diagnosis
-from pullagent.errors import ContentError
+from pullagent.errors import ContentError, UsageError
 from pullagent.manifest import Manifest, Server
 from pullagent.model import Artifact, Check, Findings, StopSignal
 
@@ -41,6 +41,10 @@ class Stream(Protocol):
     """Output of a remote command; iterating ends without an error only if the command ended with a good status."""
 
     def __iter__(self) -> Iterator[bytes]: ...
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status, one of the good ones; None until the stream has ended."""
 
     @property
     def stderr(self) -> str:
@@ -107,9 +111,9 @@ class Opened(Protocol):
 
 @dataclass(frozen=True)
 class RestoreOptions:
-    """How a restore is wanted. `replace`: drop what stands in its place. `into`: another database name. `tables`: only
-    these. `schema_only`: without rows. `plain`: as the stock client would, in one session. `jobs`: sessions at once.
-    `config_files`: put them in place too.
+    """How a restore is wanted. `replace`: drop what stands in its place. `into`: another database name, or a directory.
+    `tables`: only these. `schema_only`: without rows. `plain`: as the stock client would, in one session. `jobs`:
+    sessions at once. `config_files`: put them in place too. `paths`: only these files, and what lies below them.
     """
 
     replace: bool = False
@@ -119,6 +123,19 @@ class RestoreOptions:
     plain: bool = False
     jobs: int = 4
     config_files: bool = False
+    paths: tuple[str, ...] = ()
+
+    def refuse_unfit(self, kind: type["Source"]) -> None:
+        """UsageError where something is chosen that snapshots of `kind` do not have."""
+        for name, flag in _CHOICES.items():
+            if getattr(self, name) and name not in kind.restore_takes:
+                taken = [other for field, other in _CHOICES.items() if field in kind.restore_takes]
+                hint = f"what it takes: {', '.join(taken)}" if taken else "leave it out"
+                raise UsageError(f"{flag} means nothing to a snapshot of kind {kind.kind}", hint)
+
+
+# the options that choose a part, and so depend on what there is
+_CHOICES = {"tables": "--table", "schema_only": "--schema-only", "config_files": "--config-files", "paths": "--path"}
 
 
 @dataclass(frozen=True)
@@ -163,7 +180,10 @@ class Restoration(Protocol):
 
 @dataclass(frozen=True)
 class Throwaway:
-    """A server that runs for a drill alone: how the source is reached there, and the server's version."""
+    """What a drill restores onto: how the source is reached there, and the version of its server.
+
+    `version` None: there is no server, or its version does not matter.
+    """
 
     source: "Source"
     version: str | None
@@ -174,6 +194,8 @@ class Source(Protocol):
 
     kind: ClassVar[str]
     artifact_names: ClassVar[tuple[str, ...]]
+    restore_takes: ClassVar[frozenset[str]]
+    """Which of `tables`, `schema_only`, `config_files` and `paths` of RestoreOptions mean something to it."""
 
     def commands(self) -> tuple[str, ...]:
         """Every remote command that a pull can ever send: constants, so that a gate can allow exactly these."""
@@ -191,7 +213,9 @@ class Source(Protocol):
         """A restore of a snapshot onto a target; UsageError when `options` do not fit this kind or snapshot."""
 
     def throwaway(self, machine: Machine, origin: Server) -> Throwaway:
-        """Start an empty server of the kind of `origin` on `machine`, closed to the network. SourceError, HostError."""
+        """Start an empty server of the kind of `origin` on `machine`, closed to the network; or, for a kind that has
+        none, see that what it takes to restore is there. SourceError, HostError.
+        """
 
     @classmethod
     def checks(cls, snapshot: Opened) -> Mapping[str, Check]:

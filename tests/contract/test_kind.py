@@ -8,8 +8,9 @@ from typing import Any, cast
 import pytest
 
 from pullagent.config import load
+from pullagent.errors import UsageError
 from pullagent.sources import KINDS
-from pullagent.sources.base import Source
+from pullagent.sources.base import RestoreOptions, Source
 from tests.contract.kinds import EXAMPLES, build
 from tests.unit.toml import changed, document
 from tests.vectors import label
@@ -85,6 +86,17 @@ def table(kind: str, which: str) -> dict[str, Any]:
 def test_its_artifacts_have_the_names_of_the_design(kind: str) -> None:
     """Scripts and runbooks rely on these names."""
     assert sorted(KINDS[kind].artifact_names) == sorted(EXAMPLES[kind].artifacts)
+
+
+@each_kind
+def test_it_refuses_parts_that_it_does_not_have(kind: str) -> None:
+    """An option of restore that chooses tables or files is for kinds that have them; the others never look at it."""
+    chosen = {"tables": ("t",), "schema_only": True, "config_files": True, "paths": ("/etc",)}
+    assert KINDS[kind].restore_takes <= set(chosen)
+    RestoreOptions(**{name: chosen[name] for name in KINDS[kind].restore_takes}).refuse_unfit(KINDS[kind])  # type: ignore[arg-type]
+    for name in chosen.keys() - KINDS[kind].restore_takes:
+        with pytest.raises(UsageError, match=kind):
+            RestoreOptions(**{name: chosen[name]}).refuse_unfit(KINDS[kind])  # type: ignore[arg-type]
 
 
 @each_table

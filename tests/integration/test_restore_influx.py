@@ -114,7 +114,9 @@ def test_merging_as_the_hint_says(place: Place) -> None:
 @pytest.mark.parametrize("option", [("--table", "request"), ("--schema-only",)])
 def test_what_means_nothing_here(place: Place, option: tuple[str, ...]) -> None:
     """Options for tables end with 2 and change nothing."""
-    place.agent.restore(f"{LOGS}@latest", "--replace", *option).failed(2, f"{option[0]} is for databases of tables")
+    place.agent.restore(f"{LOGS}@latest", "--replace", *option).failed(
+        2, f"{option[0]} means nothing to a snapshot of kind influxdb"
+    )
     assert place.points() == place.before
 
 

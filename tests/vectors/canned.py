@@ -25,6 +25,11 @@ class CannedStream:
             yield self._data[start : start + 1013]
 
     @property
+    def status(self) -> int | None:
+        """It ended well."""
+        return 0
+
+    @property
     def stderr(self) -> str:
         """Silence."""
         return ""

@@ -59,6 +59,7 @@ class InfluxDB:
     __pydantic_config__ = ConfigDict(extra="forbid")
     kind: ClassVar[str] = "influxdb"
     artifact_names: ClassVar[tuple[str, ...]] = ("backup.tar", "config.tar", "inventory.json")
+    restore_takes: ClassVar[frozenset[str]] = frozenset({"config_files"})
 
     databases: Annotated[
         tuple[Annotated[str, AfterValidator(_database)], ...], Field(min_length=1), AfterValidator(once)

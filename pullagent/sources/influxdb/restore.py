@@ -218,9 +218,6 @@ def _came_back(wanted: User, found: User | None, password: str) -> Iterator[Rest
 
 def refuse_unfit(options: RestoreOptions, databases: tuple[str, ...]) -> None:
     """UsageError for options that mean nothing here."""
-    for given, flag in ((options.tables, "--table"), (options.schema_only, "--schema-only")):
-        if given:
-            raise UsageError(f"{flag} is for databases of tables, and this snapshot is of kind influxdb")
     if options.into is not None and len(databases) != 1:
         raise UsageError(f"--into names one database, but this snapshot holds {len(databases)}")
 

@@ -79,6 +79,7 @@ class MySQL:
     __pydantic_config__ = ConfigDict(extra="forbid")
     kind: ClassVar[str] = "mysql"
     artifact_names: ClassVar[tuple[str, ...]] = ("dump.sql", "accounts.sql", "grants.sql", "inventory.json")
+    restore_takes: ClassVar[frozenset[str]] = frozenset({"tables", "schema_only"})
 
     databases: Annotated[tuple[Database, ...], Field(min_length=1), AfterValidator(once)]
     socket: RemotePath | None = None

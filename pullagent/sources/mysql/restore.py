@@ -197,8 +197,6 @@ class Restore:
 
 def wanted(stored: Inventory, options: RestoreOptions) -> Inventory:
     """What the target should hold in the end. UsageError where the options do not fit what was stored."""
-    if options.config_files:
-        raise UsageError("--config-files: a snapshot of kind mysql holds no configuration files")
     objects: Sequence[inventories.Object] = stored.objects
     databases, definers = stored.databases, stored.definers
     if options.tables:
