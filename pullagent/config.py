@@ -2,14 +2,13 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from pullagent.errors import ConfigError, UsageError
+from pullagent.fields import read_table, shown
 from pullagent.model import Address, SourceName, is_safe_name
 from pullagent.tables import (
     TABLES,
@@ -222,7 +221,7 @@ def _source(path: Path, within: str, name: str, table: Any, kinds: Mapping[str, 
     content = _as_table(path, where, table)
     kind = content.pop("kind", None)
     if not isinstance(kind, str) or kind not in kinds:
-        raise ConfigError(f"{path}: {where}: kind: found {_shown(kind)}", _nearest(str(kind), list(kinds)))
+        raise ConfigError(f"{path}: {where}: kind: found {shown(kind)}", _nearest(str(kind), list(kinds)))
     return _build(path, where, kinds[kind], content, extra=("kind",))
 
 
@@ -243,35 +242,15 @@ def _gateway(path: Path, name: str, text: str | None, tables: Mapping[str, Any])
     return address
 
 
-def _build(path: Path, where: str, model: type, table: Any, extra: tuple[str, ...] = ()) -> Any:
+def _build(path: Path, where: str, model: Any, table: Any, extra: tuple[str, ...] = ()) -> Any:
     """One table as a value of `model`; all that is wrong with it in one ConfigError."""
     content = _as_table(path, where, table)
-    assert is_dataclass(model)
     _known_keys(path, where, content, [*(f.name for f in fields(model)), *extra])
-    try:
-        return TypeAdapter(model).validate_python(content)
-    except ValidationError as error:
-        problems = list(_problems(error))
-    lines = [f"{path}: {where}: {problem}" for problem, _ in problems]
-    raise ConfigError("\n".join(lines), problems[0][1]) from None
-
-
-def _problems(error: ValidationError) -> Iterator[tuple[str, str]]:
-    """Each thing wrong, and what to write instead. What was found is never shown where it may be a secret."""
-    for item in error.errors(include_url=False):
-        key = str(item["loc"][0]) if item["loc"] else "the table"
-        if item["type"] == "missing":
-            yield f"{key} is missing", f"add {key} = …"
-        elif item["type"] == "value_error":
-            yield f"{key}: {item['ctx']['error']!s}", ""
-        else:
-            yield f"{key}: found {_shown(item['input'])}", item["msg"]
-
-
-def _shown(value: Any) -> str:
-    """What was found; only its type where it is long or may hold a secret."""
-    found = repr(value)
-    return found if len(found) < 60 and "secret" not in found.lower() else type(value).__name__
+    value, problems = read_table(model, content)
+    if problems:
+        lines = [f"{path}: {where}: {problem.text}" for problem in problems]
+        raise ConfigError("\n".join(lines), problems[0].hint)
+    return value
 
 
 def _known_keys(path: Path, where: str, table: Mapping[str, Any], known: list[str]) -> None:
@@ -287,7 +266,7 @@ def _nearest(found: str, known: list[str]) -> str:
 
 def _as_table(path: Path, where: str, table: Any) -> dict[str, Any]:
     if not isinstance(table, dict):
-        raise ConfigError(f"{path}: {where}: found {_shown(table)}", "write a table here")
+        raise ConfigError(f"{path}: {where}: found {shown(table)}", "write a table here")
     return dict(table)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydantic_core import from_json
+import msgspec
 
 from pullagent.errors import StoreError, store_error
 from pullagent.model import rfc3339
@@ -134,9 +134,9 @@ class Ledger:
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
-        # three times as fast as the standard library's, which takes what this one refuses: halves of characters
-        entry = from_json(line)
-    except ValueError:
+        # twice as fast as the standard library's, which takes what this one refuses: halves of characters
+        entry = msgspec.json.decode(line)
+    except (msgspec.DecodeError, ValueError, RecursionError):
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError):

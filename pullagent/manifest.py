@@ -1,34 +1,31 @@
 """manifest.json: what a snapshot is. Versioned; names no database, table or row."""
 
 from dataclasses import asdict
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+import msgspec
+from msgspec import Meta, Struct
 
 from pullagent.errors import StoreError
 from pullagent.model import Sealed
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
-Moment = Annotated[
-    AwareDatetime, PlainSerializer(lambda m: m.astimezone(UTC).isoformat().replace("+00:00", "Z"), when_used="json")
-]
+# $ alone would take a line end behind it too
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$(?!\n)")]
+Size = Annotated[int, Meta(ge=0)]
+Moment = Annotated[datetime, Meta(tz=True)]
 
 
-class _Frozen(BaseModel):
-    # Unknown keys are allowed: a newer agent may add some, and its snapshots must stay readable.
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class ArtifactEntry(_Frozen):
+# Unknown keys are passed over: a newer agent may add some, and its snapshots must stay readable.
+class ArtifactEntry(Struct, frozen=True, kw_only=True):
     """One stored file. Sizes in bytes; hashes SHA-256 in hex, of the plain stream and of the stored file."""
 
     name: FileName
     file: FileName
-    plain_bytes: Annotated[int, Field(ge=0)]
+    plain_bytes: Size
     plain_sha256: Sha256
-    stored_bytes: Annotated[int, Field(ge=0)]
+    stored_bytes: Size
     stored_sha256: Sha256
 
     @classmethod
@@ -37,14 +34,14 @@ class ArtifactEntry(_Frozen):
         return cls(**asdict(sealed))
 
 
-class Server(_Frozen):
+class Server(Struct, frozen=True, kw_only=True):
     """The database server that was dumped, as it calls itself; unknown is null."""
 
     kind: str | None = None
     version: str | None = None
 
 
-class Manifest(_Frozen):
+class Manifest(Struct, frozen=True, kw_only=True):
     """A snapshot's description. Times are UTC; `taken` is the pull's start, `finished` its end."""
 
     format: Literal[1] = 1
@@ -56,11 +53,11 @@ class Manifest(_Frozen):
     taken: Moment
     finished: Moment
     agent_version: str
-    tools: dict[str, str] = Field(default_factory=dict)
+    tools: dict[str, str] = {}
     server: Server = Server()
     recipients: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    artifacts: Annotated[tuple[ArtifactEntry, ...], Field(min_length=1)]
+    artifacts: Annotated[tuple[ArtifactEntry, ...], Meta(min_length=1)]
 
     def artifact(self, name: str) -> ArtifactEntry:
         """The entry of the artifact called `name`; StoreError when the snapshot has none."""
@@ -71,16 +68,28 @@ class Manifest(_Frozen):
         raise StoreError(f"{self.host}/{self.source}@{self.id} holds no {name} (it holds {have})")
 
 
+_READER = msgspec.json.Decoder(Manifest)
+
+
 def dump(manifest: Manifest) -> bytes:
     """The manifest as indented JSON, UTF-8, with a final newline."""
-    return manifest.model_dump_json(indent=2).encode() + b"\n"
+    utc = {"taken": manifest.taken.astimezone(UTC), "finished": manifest.finished.astimezone(UTC)}
+    raw = msgspec.json.encode(msgspec.structs.replace(manifest, **utc))
+    # what could not be read again must not be written
+    _READER.decode(raw)
+    return msgspec.json.format(raw, indent=2) + b"\n"
 
 
 def parse(raw: bytes) -> Manifest:
     """Read manifest.json; StoreError says what is wrong with it."""
     try:
-        return Manifest.model_validate_json(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise StoreError(f"manifest.json is not readable: {where}: {first['msg']}") from error
+        return _READER.decode(raw)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise StoreError(f"manifest.json is not readable: {_explained(str(error))}") from error
+
+
+def _explained(message: str) -> str:
+    """Where first, and without the signs of a path: `artifacts.0.file: Expected …`."""
+    what, _, where = message.partition(" - at `$")
+    place = where.strip("`").replace("[", ".").replace("]", "").strip(".")
+    return f"{place}: {what}" if place else what

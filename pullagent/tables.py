@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter
+from msgspec import Meta
 
+from pullagent import fields
+from pullagent.fields import Checked
 from pullagent.model import NAME_PATTERN
 
-STRICT = ConfigDict(extra="forbid")
+# $ alone would take a line end behind it too
+_LOGIN = r"^[A-Za-z0-9_][A-Za-z0-9._-]*$(?!\n)"
 
 
 def recipient(text: str) -> str:
@@ -36,9 +39,9 @@ def _host(text: str) -> str:
     return text
 
 
-def is_http_url(value: object) -> bool:
+def is_http_url(value: str) -> bool:
     """Whether `value` is a URL that can be pinged."""
-    if not isinstance(value, str) or not re.fullmatch(r"https?://[^\s/?#]+\S*", value):
+    if not re.fullmatch(r"https?://[^\s/?#]+\S*", value):
         return False
     try:
         parts = urlsplit(value)
@@ -47,41 +50,37 @@ def is_http_url(value: object) -> bool:
         return False
 
 
-def _ping_url(value: Any) -> Any:
+def _ping_url(text: str) -> str:
     # what was found is never shown: whoever has the URL can speak for this server
-    if not is_http_url(value):
+    if not is_http_url(text):
         raise ValueError("not an http:// or https:// URL (not shown)")
-    return value
+    return text
 
 
-def _message_urls(value: Any) -> Any:
-    if not isinstance(value, list) or not all(isinstance(url, str) and "://" in url for url in value):
+def _message_url(text: str) -> str:
+    if "://" not in text:
         raise ValueError('not a list of URLs (not shown); write ["mailto://…"]')
-    return value
+    return text
 
 
-Recipient = Annotated[str, AfterValidator(recipient)]
-PathText = Annotated[str, AfterValidator(_path)]
-# pydantic would take "22", 22.0 and true for a number unless told to be strict
-Port = Annotated[int, Field(gt=0, lt=65536, strict=True)]
-Positive = Annotated[float, Field(gt=0, le=1e7, allow_inf_nan=False, strict=True)]
-Flag = Annotated[bool, Field(strict=True)]
+Recipient = Annotated[str, Checked(recipient)]
+PathText = Annotated[str, Checked(_path)]
+Port = Annotated[int, Meta(gt=0, lt=65536)]
+Positive = Annotated[float, Meta(gt=0, le=1e7)]
 
 
 @dataclass(frozen=True)
 class StoreTable:
     """[store]: where snapshots lie, and how much of that file system a pull must leave free."""
 
-    __pydantic_config__ = STRICT
     path: PathText
-    min_free_percent: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False, strict=True)] = 2
+    min_free_percent: Annotated[float, Meta(ge=0, le=50)] = 2
 
 
 @dataclass(frozen=True)
 class EncryptionTable:
     """[encryption]: the public keys that can open what is stored, here or in a file with one a line."""
 
-    __pydantic_config__ = STRICT
     recipients: tuple[Recipient, ...] = ()
     recipients_file: PathText | None = None
 
@@ -90,8 +89,7 @@ class EncryptionTable:
 class CompressionTable:
     """[compression]: the zstd level. Above 9 the compressor needs more memory than a stream may take."""
 
-    __pydantic_config__ = STRICT
-    level: Annotated[int, Field(ge=1, le=9, strict=True)] = 3
+    level: Annotated[int, Meta(ge=1, le=9)] = 3
 
 
 @dataclass(frozen=True)
@@ -100,11 +98,10 @@ class RetentionTable:
     and months one good one of each stays.
     """
 
-    __pydantic_config__ = STRICT
-    days: Annotated[int, Field(ge=1, le=36_500, strict=True)] = 14
-    keep_at_least: Annotated[int, Field(ge=1, strict=True)] = 3
-    weekly: Annotated[int, Field(ge=0, le=5_000, strict=True)] = 0
-    monthly: Annotated[int, Field(ge=0, le=1_200, strict=True)] = 0
+    days: Annotated[int, Meta(ge=1, le=36_500)] = 14
+    keep_at_least: Annotated[int, Meta(ge=1)] = 3
+    weekly: Annotated[int, Meta(ge=0, le=5_000)] = 0
+    monthly: Annotated[int, Meta(ge=0, le=1_200)] = 0
 
 
 @dataclass(frozen=True)
@@ -113,18 +110,16 @@ class ObjectivesTable:
     that is to be tried.
     """
 
-    __pydantic_config__ = STRICT
     rpo_hours: Positive = 24
-    grace_minutes: Annotated[float, Field(ge=0, le=1e7, allow_inf_nan=False, strict=True)] = 60
+    grace_minutes: Annotated[float, Meta(ge=0, le=1e7)] = 60
     rto_minutes: Positive = 60
-    drill_days: Annotated[int, Field(ge=1, le=36_500, strict=True)] = 30
+    drill_days: Annotated[int, Meta(ge=1, le=36_500)] = 30
 
 
 @dataclass(frozen=True)
 class SshTable:
     """[ssh]: the pull key, the pinned host keys, and the limits of a connection, in seconds."""
 
-    __pydantic_config__ = STRICT
     identity_file: PathText = "/etc/pullagent/id_ed25519"
     known_hosts: PathText = "/etc/pullagent/known_hosts"
     connect_timeout_s: Positive = 10
@@ -136,8 +131,7 @@ class SshTable:
 class RunTable:
     """[run]: how often a failed source is tried in one run, and the pause before each further attempt."""
 
-    __pydantic_config__ = STRICT
-    attempts: Annotated[int, Field(ge=1, le=100, strict=True)] = 1
+    attempts: Annotated[int, Meta(ge=1, le=100)] = 1
     retry_minutes: Positive = 20
 
 
@@ -145,7 +139,6 @@ class RunTable:
 class MonitoringTable:
     """[monitoring]: the textfile for node_exporter that every run writes."""
 
-    __pydantic_config__ = STRICT
     prometheus_file: PathText | None = None
 
 
@@ -153,22 +146,20 @@ class MonitoringTable:
 class NotifyTable:
     """[notify]: a URL to ping at start and end of a run, and where to send messages. URLs are secrets, never shown."""
 
-    __pydantic_config__ = STRICT
-    ping_url: Annotated[str | None, BeforeValidator(_ping_url)] = field(default=None, repr=False)
+    ping_url: Annotated[str, Checked(_ping_url)] | None = field(default=None, repr=False)
     ping_url_file: PathText | None = None
-    message_urls: Annotated[tuple[str, ...], BeforeValidator(_message_urls)] = field(default=(), repr=False)
+    message_urls: tuple[Annotated[str, Checked(_message_url)], ...] = field(default=(), repr=False)
     message_urls_file: PathText | None = None
-    details: Flag = False
-    timeout_s: Annotated[float, Field(gt=0, le=300, allow_inf_nan=False, strict=True)] = 10
+    details: bool = False
+    timeout_s: Annotated[float, Meta(gt=0, le=300)] = 10
 
 
 @dataclass(frozen=True)
 class HostTable:
     """[hosts.NAME]: where and as whom to log in; `gateway` is a jump host, [USER@]HOST[:PORT] or a host's name."""
 
-    __pydantic_config__ = STRICT
-    user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
-    address: Annotated[str, AfterValidator(_host)] | None = None
+    user: Annotated[str, Meta(pattern=_LOGIN)]
+    address: Annotated[str, Checked(_host)] | None = None
     port: Port = 22
     gateway: str | None = None
     identity_file: PathText | None = None
@@ -191,13 +182,13 @@ def schema(kinds: Mapping[str, type]) -> dict[str, Any]:
     """The JSON schema of hosts.toml, for editors."""
     sources = []
     for kind, model in kinds.items():
-        table = TypeAdapter(model).json_schema()
+        table = fields.schema(model)
         table["properties"] = {"kind": {"const": kind}} | table["properties"]
         table["required"] = ["kind", *table.get("required", [])]
         sources.append(table)
-    host = TypeAdapter(HostTable).json_schema()
+    host = fields.schema(HostTable)
     host["properties"]["sources"] = _named({"oneOf": sources})
-    tables = {name: TypeAdapter(model).json_schema() for name, model in TABLES.items()}
+    tables = {name: fields.schema(model) for name, model in TABLES.items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "pullagent hosts.toml",

@@ -71,6 +71,7 @@ LAYERS = """
     the ledger           ledger
     configuration        config
     its tables           tables
+    what keys may hold   fields
     the manifest         manifest store.pins
     other programs       programs
     its rights           privileges
@@ -98,6 +99,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "fabric": ("host",),
     "paramiko": ("host",),
     "zstandard": ("seal",),
+    "pydantic": (),
     "subprocess": ("seal", "keys", "cli.gate", "programs", "monitoring.notify", "drill.local", "drill.throwaway"),
     "typer": ("cli",),
     "click": ("cli",),

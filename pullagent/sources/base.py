@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol
 
-from pydantic import AfterValidator
-
 from pullagent.diagnosis import Diagnosis
 from pullagent.errors import ContentError, UsageError
+from pullagent.fields import Checked
 from pullagent.manifest import Manifest, Server
 from pullagent.model import Artifact, Check, Findings, StopSignal
 
@@ -29,7 +28,7 @@ def once(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-RemotePath = Annotated[str, AfterValidator(_absolute)]
+RemotePath = Annotated[str, Checked(_absolute)]
 
 
 def prologue(what: str) -> str:

@@ -1,8 +1,10 @@
 """PINNED.json: who keeps a snapshot from being removed, since when, and why."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
 
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+import msgspec
 
 from pullagent.model import rfc3339
 
@@ -12,23 +14,20 @@ class Pin:
     """A pin. `when` in UTC."""
 
     who: str
-    when: AwareDatetime
+    when: Annotated[datetime, msgspec.Meta(tz=True)]
     why: str
-
-
-_PIN = TypeAdapter(Pin)
 
 
 def dump(pin: Pin) -> bytes:
     """PINNED.json's text, UTF-8, with a final newline."""
-    return _PIN.dump_json(pin, indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(pin), indent=2) + b"\n"
 
 
 def parse(raw: bytes) -> Pin | None:
     """Read PINNED.json; None when it is not readable. What bears that name pins, whatever it holds."""
     try:
-        return _PIN.validate_json(raw)
-    except ValidationError:
+        return msgspec.json.decode(raw, type=Pin)
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
 
 

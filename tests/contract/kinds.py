@@ -6,8 +6,7 @@ A new kind gets an entry here; without one the suite fails.
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
-
+from pullagent.fields import read_table
 from pullagent.sources import KINDS
 from pullagent.sources.base import Source
 
@@ -58,5 +57,8 @@ EXAMPLES = {
 
 def build(kind: str, table: dict[str, Any]) -> Source:
     """A source as hosts.toml makes it."""
-    made: Source = TypeAdapter(KINDS[kind]).validate_python(table)
+    made: Source
+    made, problems = read_table(KINDS[kind], table)
+    if problems:
+        raise ValueError(problems)
     return made

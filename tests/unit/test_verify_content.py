@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pullagent.errors import SealError, UsageError, WrongIdentity
@@ -59,7 +60,7 @@ def put(
         made = []
         for artifact, data in files.items():
             entry = sealed(staging.path(f"{artifact}.zst.age"), data, [recipient])
-            made.append(entry.model_copy(update={"name": artifact, "file": f"{artifact}.zst.age"}))
+            made.append(msgspec.structs.replace(entry, name=artifact, file=f"{artifact}.zst.age"))
         return staging.publish(describe(staging, kind=kind, artifacts=tuple(made)), "how to restore\n")
 
 
@@ -142,7 +143,9 @@ def test_what_no_key_opens_is_unreadable(store: Store) -> None:
         cut = path.read_bytes()[:-7]
         replace(path, cut)
         update = {"stored_bytes": len(cut), "stored_sha256": hashlib.sha256(cut).hexdigest()}
-        staging.publish(describe(staging, artifacts=(entry.model_copy(update=update),), kind="of-tomorrow"), "")
+        staging.publish(
+            describe(staging, artifacts=(msgspec.structs.replace(entry, **update),), kind="of-tomorrow"), ""
+        )
     ((file, problem, detail),) = found(store)
     assert (file, problem) == ("dump.sql.zst.age", "unreadable")
     assert "age" in detail

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, ConfigDict, Field
+from msgspec import Meta
 
 from pullagent.checks.tar import InfluxBackupCheck, TarCheck
 from pullagent.diagnosis import Diagnosis, bad, doubtful, good, judged, of_error, size
 from pullagent.errors import CommandFailed, ContentError, HostError, PullAgentError, SourceError, Stopped
+from pullagent.fields import Checked
 from pullagent.manifest import Server as Origin
 from pullagent.model import Artifact, Check, Findings
 from pullagent.sources.base import (
@@ -46,7 +47,7 @@ _UNREADABLE = "are all config_files there, and may the pull account read them? W
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@-]+")
 
 
-Endpoint = Annotated[str, AfterValidator(_endpoint)]
+Endpoint = Annotated[str, Checked(_endpoint)]
 
 
 @dataclass(frozen=True)
@@ -56,16 +57,13 @@ class InfluxDB:
     `backup`, its two ports; `staging`, the directory on the host where a backup is gathered before it is sent.
     """
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
     kind: ClassVar[str] = "influxdb"
     artifact_names: ClassVar[tuple[str, ...]] = ("backup.tar", "config.tar", "inventory.json")
     restore_takes: ClassVar[frozenset[str]] = frozenset({"config_files"})
 
-    databases: Annotated[
-        tuple[Annotated[str, AfterValidator(_database)], ...], Field(min_length=1), AfterValidator(once)
-    ]
+    databases: Annotated[tuple[Annotated[str, Checked(_database)], ...], Meta(min_length=1), Checked(once)]
     config_files: tuple[RemotePath, ...] = ()
-    sudo: Annotated[bool, Field(strict=True)] = False
+    sudo: bool = False
     env_file: RemotePath | None = None
     api: Endpoint = "127.0.0.1:8086"
     backup: Endpoint = "127.0.0.1:8088"

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, ConfigDict, Field
+from msgspec import Meta
 
 from pullagent.checks.dump import DumpCheck
 from pullagent.diagnosis import Diagnosis, good, judged, of_error
 from pullagent.errors import CommandFailed, ContentError, PullAgentError, SourceError, Stopped
+from pullagent.fields import Checked
 from pullagent.manifest import Server as Origin
 from pullagent.model import Artifact, Check, Findings
 from pullagent.sources.base import (
@@ -50,7 +51,7 @@ def _named(options: list[str]) -> str:
     return ", ".join([*known, *filter(None, [unknown])])
 
 
-Database = Annotated[str, AfterValidator(_database)]
+Database = Annotated[str, Checked(_database)]
 
 
 class _StoredDump(DumpCheck):
@@ -76,15 +77,14 @@ class MySQL:
     `accounts`: whether accounts and grants are saved too.
     """
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
     kind: ClassVar[str] = "mysql"
     artifact_names: ClassVar[tuple[str, ...]] = ("dump.sql", "accounts.sql", "grants.sql", "inventory.json")
     restore_takes: ClassVar[frozenset[str]] = frozenset({"tables", "schema_only"})
 
-    databases: Annotated[tuple[Database, ...], Field(min_length=1), AfterValidator(once)]
+    databases: Annotated[tuple[Database, ...], Meta(min_length=1), Checked(once)]
     socket: RemotePath | None = None
     option_file: RemotePath | None = None
-    accounts: Annotated[bool, Field(strict=True)] = True
+    accounts: bool = True
 
     @property
     def _commands(self) -> Commands:
