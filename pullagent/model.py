@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -242,6 +242,10 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     shrunk: bool = False
 
+    def with_warning(self, text: str) -> "Outcome":
+        """The same, and one more warning."""
+        return replace(self, warnings=(*self.warnings, text))
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -273,6 +277,11 @@ class RunReport:
         if any(o.outcome == "stored" for o in self.outcomes):
             return 3
         return codes.pop() if len(codes) == 1 else 1
+
+    def with_warning(self, text: str) -> "RunReport":
+        """The same, with a warning that concerns them all: told of the first source."""
+        first, *others = self.outcomes
+        return replace(self, outcomes=(first.with_warning(text), *others))
 
 
 class Observer:

@@ -5,7 +5,6 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from pullagent import __version__, gate, seal
@@ -77,24 +76,22 @@ class Puller:
                 for future in futures:
                     future.cancel()
                 raise
-        return RunReport(snapshot_id(started), started, self._clock(), self._with_copies(outcomes))
+        return self._with_copies(RunReport(snapshot_id(started), started, self._clock(), outcomes))
 
     def _open_host(self, host: configs.Host) -> Host:
         return Host(pull_login(self._config, host), limits(self._config), self._stop)
 
-    def _with_copies(self, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+    def _with_copies(self, report: RunReport) -> RunReport:
         """Keep hosts.toml and known_hosts beside what was stored with their help; nothing worse may replace them."""
-        if not any(outcome.outcome == "stored" for outcome in outcomes):
-            return outcomes
+        if not any(outcome.outcome == "stored" for outcome in report.outcomes):
+            return report
         try:
             self._store.keep_copy("hosts.toml", self._config.text)
             if self._config.known_hosts.is_file():
                 self._store.keep_copy("known_hosts", self._config.known_hosts.read_bytes())
         except (StoreError, OSError) as error:
-            first, *others = outcomes
-            warning = f"hosts.toml and known_hosts were not copied into the store: {error}"
-            return replace(first, warnings=(*first.warnings, warning)), *others
-        return outcomes
+            return report.with_warning(f"hosts.toml and known_hosts were not copied into the store: {error}")
+        return report
 
     def _pull_one(self, name: SourceName, wait_s: float) -> Outcome:
         begun = time.monotonic()
@@ -112,7 +109,7 @@ class Puller:
         try:
             self._record(outcome)
         except StoreError as error:
-            outcome = replace(outcome, warnings=(*outcome.warnings, f"not written to the ledger: {error.message}"))
+            outcome = outcome.with_warning(f"not written to the ledger: {error.message}")
         return outcome
 
     def _record(self, outcome: Outcome) -> None:

@@ -96,14 +96,9 @@ class _Pruner:
                 ok = done.exit_code == 0
                 self._ledger.append("prune", ok=ok, exit_code=done.exit_code, took_s=took_s, detail=done.detail)
         except PullAgentError as error:
-            report = _warned(report, f"what was pruned is not in the ledger: {error.message}")
+            report = report.with_warning(f"what was pruned is not in the ledger: {error.message}")
         failed = Refusal(done.failed.message, done.failed.hint) if done.failed else None
         return replace(report, pruned=done.removed, refused=done.refused or failed)
-
-
-def _warned(report: RunReport, warning: str) -> RunReport:
-    first, *others = report.outcomes
-    return replace(report, outcomes=(replace(first, warnings=(*first.warnings, warning)), *others))
 
 
 def _after(report: RunReport, again: RunReport) -> RunReport:
@@ -114,6 +109,4 @@ def _after(report: RunReport, again: RunReport) -> RunReport:
 
 
 def _told(before: Outcome, after: Outcome) -> Outcome:
-    if after.outcome != "stored":
-        return after
-    return replace(after, warnings=(*after.warnings, f"an earlier attempt failed: {before.error}"))
+    return after.with_warning(f"an earlier attempt failed: {before.error}") if after.outcome == "stored" else after
