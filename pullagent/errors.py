@@ -5,6 +5,7 @@
     │   └── ConfigError           2   hosts.toml is wrong
     ├── HostError                 1   the production host could not be reached or used
     │   ├── HostKeyError         13   its key is not the pinned one
+    │   ├── Denied                1   it does not let the key in, or its gate not run a command
     │   ├── ConnectionLost        1   the connection ended, stalled or ran out of time
     │   └── CommandFailed         1   a remote command ended with a bad status
     ├── SourceError               1   the database refuses, lacks or hides something
@@ -36,6 +37,8 @@ class PullAgentError(Exception):
     """
 
     exit_code = 1
+    lasting = False
+    """Whether it fails again however often it is tried, until somebody acts."""
 
     def __init__(self, message: str, hint: str = "", *, exit_code: int | None = None) -> None:
         super().__init__(message)
@@ -54,6 +57,7 @@ class UsageError(PullAgentError):
     """The command line asks for something that cannot be done as asked."""
 
     exit_code = 2
+    lasting = True
 
 
 class ConfigError(UsageError):
@@ -68,6 +72,13 @@ class HostKeyError(HostError):
     """The host's key is unknown or differs from the pinned one; nothing was sent to it."""
 
     exit_code = 13
+    lasting = True
+
+
+class Denied(HostError):
+    """The host does not let the key in, or its gate does not let it run a command."""
+
+    lasting = True
 
 
 class ConnectionLost(HostError):

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pullagent.errors import CommandFailed, HostError, PullAgentError, UsageError
+from pullagent.errors import CommandFailed, Denied, PullAgentError, UsageError
 from pullagent.sources.base import Source
 
 DIGEST_COMMAND = "pullagent-gate digest"
@@ -60,7 +60,7 @@ def explained(error: PullAgentError, host: str) -> PullAgentError:
     while cause is not None and cause not in seen:
         seen.append(cause)
         if isinstance(cause, CommandFailed) and cause.status == REFUSED_STATUS and REFUSED in cause.stderr:
-            return HostError(
+            return Denied(
                 f"{host}: its gate does not know this command: it is older than hosts.toml or this version",
                 renewal(host),
             )

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from pullagent.errors import NoSuchSnapshot, Stopped, UsageError
+from pullagent.errors import NoSuchSnapshot, PullAgentError, Stopped, UsageError
 
 if TYPE_CHECKING:
     from pullagent.manifest import Manifest
@@ -241,6 +241,21 @@ class Outcome:
     stored_bytes: int | None = None
     warnings: tuple[str, ...] = ()
     shrunk: bool = False
+    lasting: bool = False
+    """Whether it would fail again however often it is tried, until somebody acts."""
+
+    @classmethod
+    def failure(cls, name: SourceName, took_s: float, error: PullAgentError) -> "Outcome":
+        """A pull that `error` ended after `took_s` seconds."""
+        return cls(
+            name,
+            "failed",
+            took_s,
+            error=error.message,
+            hint=error.hint,
+            exit_code=error.exit_code,
+            lasting=error.lasting,
+        )
 
     def with_warning(self, text: str) -> "Outcome":
         """The same, and one more warning."""

@@ -98,13 +98,11 @@ class Puller:
         try:
             outcome = self._pull_whole(name, wait_s, begun)
         except PullAgentError as error:
-            took, told = time.monotonic() - begun, gate.explained(error, name.host)
-            outcome = Outcome(name, "failed", took, error=told.message, hint=told.hint, exit_code=told.exit_code)
+            outcome = Outcome.failure(name, time.monotonic() - begun, gate.explained(error, name.host))
         except Exception as error:
             self._observer.defect(traceback.format_exc())
-            took = time.monotonic() - begun
-            text = f"internal error: {error!r}"
-            outcome = Outcome(name, "failed", took, error=text, hint="this is a defect: report it", exit_code=1)
+            defect = PullAgentError(f"internal error: {error!r}", "this is a defect: report it")
+            outcome = Outcome.failure(name, time.monotonic() - begun, defect)
         self._observer.ended(outcome)
         try:
             self._record(outcome)

@@ -14,8 +14,6 @@ from pullagent.prune import prune
 from pullagent.pull import Connect, Puller
 from pullagent.store import Store
 
-# a wrong configuration and an unknown host key need hands: waiting does not mend them
-_HOPELESS = frozenset({2, 13})
 # another run's prune takes seconds
 _PRUNE_WAIT_S = 60.0
 
@@ -31,7 +29,8 @@ def run(
     connect: Connect | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> RunReport:
-    """Pull `names`; sources that failed are tried again, as often and after as long as [run] says. Then prune.
+    """Pull `names`; sources that failed are tried again, as often and after as long as [run] says, unless their failure
+    lasts until somebody acts. Then prune.
 
     `jobs` and `wait_s` are those of `Puller.run`, and so are the errors. Of a source of hosts.toml that was not stored
     nothing is removed, and nothing at all when none was.
@@ -55,7 +54,7 @@ def _pull(
 ) -> RunReport:
     report = puller.run(names, jobs=jobs, wait_s=wait_s)
     for attempt in range(2, config.run.attempts + 1):
-        failed = [o.name for o in report.outcomes if o.outcome == "failed" and o.exit_code not in _HOPELESS]
+        failed = [o.name for o in report.outcomes if o.outcome == "failed" and not o.lasting]
         if not failed:
             break
         pause_s = config.run.retry_minutes * 60

@@ -60,6 +60,7 @@ LAYERS = """
     production host      host
     its parts            host.command host.keys
     its connection       host.connection
+    its failures         host.failures
     its bounds           host.bounds
     its login            host.login
     stray identities     identities

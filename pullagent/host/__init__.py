@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from pullagent.errors import HostError
 from pullagent.host.command import TICK_S, Output, brief
-from pullagent.host.connection import close, connect, named_errors
+from pullagent.host.connection import close, connect
+from pullagent.host.failures import named_errors
 from pullagent.host.login import Limits, Login
 from pullagent.model import StopSignal
 

@@ -73,6 +73,17 @@ class BoundedTransport(paramiko.Transport):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options | {"packetizer_class": _Packets})
 
+    refusal: paramiko.AuthenticationException | None = None
+    """What the server said of the last key that it did not take."""
+
+    def auth_publickey(self, *arguments: Any, **options: Any) -> list[str]:
+        """Log in with a key, and keep what the server says against it."""
+        try:
+            return list(super().auth_publickey(*arguments, **options))
+        except paramiko.AuthenticationException as error:
+            self.refusal = error
+            raise
+
     def _parse_ext_info(self, msg: paramiko.Message) -> None:
         count = msg.get_int()
         if count > _EXTENSIONS:

@@ -181,7 +181,7 @@ class Output:
     def _lost(self, words: str) -> HostError:
         """Why a connection that is no longer there ended."""
         from pullagent.host.bounds import Misbehaved
-        from pullagent.host.connection import misbehaved
+        from pullagent.host.failures import misbehaved
 
         cause = self._channel.get_transport().get_exception()
         if isinstance(cause, Misbehaved):

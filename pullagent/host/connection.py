@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from pullagent.errors import ConfigError, HostError, HostKeyError
+from pullagent.errors import ConfigError
+from pullagent.host.failures import named_errors
 from pullagent.host.login import Limits, Login
 
 if TYPE_CHECKING:
@@ -36,14 +37,32 @@ def connect(login: Login, limits: Limits) -> "Connection":
         try:
             if connection.gateway is not None and login.gateway is not None:
                 with named_errors(login.gateway):
-                    connection.gateway.open()
+                    _open(connection.gateway)
                     _keep_alive(connection.gateway)
-            connection.open()
+            _open(connection)
             _keep_alive(connection)
         except BaseException:
             close(connection)
             raise
     return connection
+
+
+def _open(connection: "Connection") -> None:
+    """Connect and log in. What the server said of a key goes before what the library says of its file afterwards, for
+    it also tries to read it as keys of the other types.
+    """
+    import paramiko
+
+    from pullagent.host.bounds import BoundedTransport
+
+    try:
+        connection.open()
+    except paramiko.SSHException as error:
+        transport = connection.client.get_transport()
+        refused = isinstance(transport, BoundedTransport) and transport.refusal
+        if refused and not isinstance(error, paramiko.AuthenticationException):
+            raise refused from error
+        raise
 
 
 def _connection(login: Login, limits: Limits) -> "Connection":
@@ -115,74 +134,8 @@ def _keep_alive(connection: "Connection") -> None:
         connection.transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_PEER_MS)
 
 
-def misbehaved(name: str, what: Exception) -> HostError:
-    """What to tell of a host that breaks the protocol."""
-    return HostError(
-        f"{name}: the SSH connection was ended, because the server there broke the protocol: {what}",
-        "is that still your sshd? Look at that host before you pull from it again",
-    )
-
-
 def close(connection: "Connection") -> None:
     with suppress(OSError, EOFError):
         connection.close()
         if connection.gateway is not None:
             connection.gateway.close()
-
-
-@contextmanager
-def named_errors(login: Login) -> Iterator[None]:
-    """Turn the libraries' errors into ours, each with what to type next."""
-    import paramiko
-
-    from pullagent.host.bounds import Misbehaved
-
-    name, where = login.name, f"{login.address.host} port {login.port}"
-    try:
-        yield
-    except paramiko.BadHostKeyException as error:
-        raise HostKeyError(
-            f"{name}: the host key has changed\n"
-            f"pinned: {error.expected_key.fingerprint}\nshown:  {error.key.fingerprint}",
-            f"rebuilt VM? Compare on its console, then:  pullagent trust {name} --replace\n"
-            "not rebuilt? Then somebody stands in between: do not go on",
-        ) from error
-    except paramiko.ssh_exception.PasswordRequiredException as error:
-        raise ConfigError(
-            f"{name}: the SSH key has a passphrase", "load it into an agent, or use a key without one"
-        ) from error
-    except paramiko.AuthenticationException as error:
-        keys = ", ".join(map(str, login.key_files)) or "the agent and ~/.ssh"
-        raise HostError(
-            f"{name}: login as {login.address.user} was denied (key: {keys})",
-            f"is the public key in that account's authorized_keys on {name}?",
-        ) from error
-    except paramiko.ssh_exception.NoValidConnectionsError as error:
-        raise HostError(
-            f"{name}: {where} refused the connection",
-            f"is sshd running there?  ssh -p {login.port} {login.address.user}@{login.address.host}",
-        ) from error
-    except UnicodeError as error:
-        raise HostError(
-            f"{name}: {login.address.host!r} cannot be an address", "check address in hosts.toml"
-        ) from error
-    except socket.gaierror as error:
-        raise HostError(
-            f"{name}: the address {login.address.host!r} is not known: {error.strerror}",
-            "check address in hosts.toml, or DNS",
-        ) from error
-    except TimeoutError as error:
-        raise HostError(f"{name}: no answer from {where} in time", "is the host up?") from error
-    except Misbehaved as error:
-        raise misbehaved(name, error) from error
-    except paramiko.SSHException as error:
-        if "not found in known_hosts" in str(error):
-            raise HostKeyError(f"{name}: the host key of {where} is not pinned", f"pullagent trust {name}") from error
-        hint = f"is it sshd that answers there?  ssh -v -p {login.port} {login.address.user}@{login.address.host}"
-        if "No authentication methods" in str(error):
-            hint = "there is no key to log in with: give --ssh-key FILE, or load one into an agent"
-        if "banner" in str(error) or "No existing session" in str(error):
-            raise HostError(f"{name}: {where} did not answer as an SSH server in time", hint) from error
-        raise HostError(f"{name}: SSH failed: {error}", hint) from error
-    except (OSError, EOFError) as error:
-        raise HostError(f"{name}: {where}: {str(error) or 'the connection was closed'}") from error

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pullagent.host.connection import gateway_connection, load_known_hosts, named_errors
+from pullagent.host.connection import gateway_connection, load_known_hosts
+from pullagent.host.failures import named_errors
 from pullagent.host.login import Limits, Login
 
 

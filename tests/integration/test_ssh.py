@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from pullagent.errors import ConfigError, Denied, HostError
+from pullagent.host import Host, Limits, Login
+from pullagent.model import Address, StopSignal
 from tests.integration.agent import AGAMA, HOST, Agent
+from tests.lab.hostile import HostileSshd
 from tests.lab.keys import ssh_keypair
 from tests.lab.processes import free_port, run
+from tests.lab.production import ProductionHost
 from tests.lab.sshd import Sshd
 
 # What sshd's log says, at LogLevel VERBOSE, as soon as anybody tries to log in.
@@ -28,6 +33,19 @@ def login_words(text: str) -> list[str]:
 def fingerprint(sshd: Sshd) -> str:
     """The fingerprint of a server's key, by OpenSSH."""
     return run(["ssh-keygen", "-l", "-f", "-"], data=sshd.host_public_key.encode()).split()[1].decode()
+
+
+def opened(login: Login) -> Host:
+    """A connection of its own, without the command line."""
+    return Host(login, Limits(), StopSignal())
+
+
+def log_in(host: ProductionHost, directory: Path, key: Path) -> None:
+    """Log in to the lab's host with this key."""
+    known = directory / "known_hosts"
+    host.trust(known)
+    with opened(Login(HOST, Address("127.0.0.1", host.sshd.port, host.sshd.user), known, (key,))):
+        pass
 
 
 def test_an_unknown_host_key(agent: Agent) -> None:
@@ -177,6 +195,35 @@ def test_a_denied_login(agent: Agent) -> None:
     done = agent.fails(AGAMA, error="denied", hint="authorized_keys")
     assert str(stranger) in done.err
     agent.succeeds_after(agent.reset, AGAMA)
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+def test_a_denied_login_is_told_for_every_type_of_key(host: ProductionHost, tmp_path: Path, kind: str) -> None:
+    """The library also reads a key as those of other types, and what it says of that must not be what is told."""
+    key = tmp_path / "key"
+    run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", key])
+    with pytest.raises(Denied, match=r"login as .* was denied"):
+        log_in(host, tmp_path, key)
+
+
+def test_a_public_key_in_place_of_the_private_one(host: ProductionHost, tmp_path: Path) -> None:
+    """The file is named, and which one is meant."""
+    public = host.identity.with_name("id_ed25519.pub")
+    with pytest.raises(ConfigError, match=r"id_ed25519\.pub: it is no private key") as raised:
+        log_in(host, tmp_path, public)
+    assert "without .pub" in raised.value.hint
+
+
+def test_a_connection_that_ends_at_the_login_is_no_denial(tmp_path: Path) -> None:
+    """A host that is starting, or has too much to do, hangs up: that is told as what it is, and may be tried again."""
+    key = ssh_keypair(tmp_path / "key")
+    with HostileSshd(hangs_up=True) as server:
+        known = tmp_path / "known_hosts"
+        known.write_text(server.known_hosts_line)
+        login = Login("pavroto-2", Address("127.0.0.1", server.port, "nobody"), known, (key,))
+        with pytest.raises(HostError, match="closed the connection at the login") as raised, opened(login):
+            pass
+    assert not raised.value.lasting
 
 
 def test_a_missing_pull_key(agent: Agent) -> None:

@@ -75,15 +75,17 @@ def writes_a_byte_at_a_time(transport: paramiko.Transport, channel: paramiko.Cha
 
 
 class _Server(paramiko.ServerInterface):
-    """Lets every key in, or only half-way with `questions`; answers a command by `act`."""
+    """Lets every key in, or only half-way with `questions`, or `hangs_up` on it; answers a command by `act`."""
 
-    def __init__(self, transport: paramiko.Transport, act: Act | None, questions: str) -> None:
-        self._transport, self._act, self._questions = transport, act, questions
+    def __init__(self, transport: paramiko.Transport, act: Act | None, questions: str, hangs_up: bool) -> None:
+        self._transport, self._act, self._questions, self._hangs_up = transport, act, questions, hangs_up
 
     def get_allowed_auths(self, username: str) -> str:
         return "keyboard-interactive" if self._questions else "publickey"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        if self._hangs_up:
+            self._transport.sock.close()
         if self._questions:
             return paramiko.AUTH_PARTIALLY_SUCCESSFUL  # type: ignore[attr-defined, no-any-return]
         for _ in range(200):
@@ -110,11 +112,18 @@ class _Server(paramiko.ServerInterface):
 class HostileSshd:
     """One server: `raw` is said in place of SSH over and over; else every command is answered by `act`.
 
-    With `questions` a key is not enough: the client is asked that text.
+    With `questions` a key is not enough: the client is asked that text. With `hangs_up` a key ends the connection.
     """
 
-    def __init__(self, act: Act | None = None, *, raw: tuple[bytes, bytes] | None = None, questions: str = "") -> None:
-        self._act, self._raw, self._questions = act, raw, questions
+    def __init__(
+        self,
+        act: Act | None = None,
+        *,
+        raw: tuple[bytes, bytes] | None = None,
+        questions: str = "",
+        hangs_up: bool = False,
+    ) -> None:
+        self._act, self._raw, self._questions, self._hangs_up = act, raw, questions, hangs_up
         self._key = paramiko.ECDSAKey.generate()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
@@ -153,7 +162,7 @@ class HostileSshd:
         transport.add_server_key(self._key)
         self._open.append(transport)
         with suppress(OSError, EOFError, paramiko.SSHException):
-            transport.start_server(threading.Event(), _Server(transport, self._act, self._questions))
+            transport.start_server(threading.Event(), _Server(transport, self._act, self._questions, self._hangs_up))
 
     def _flood(self, connection: socket.socket, first: bytes, then: bytes) -> None:
         self._open.append(connection)

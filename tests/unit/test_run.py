@@ -10,7 +10,8 @@ import pytest
 
 from pullagent import run as runs
 from pullagent.config import Config
-from pullagent.errors import HostKeyError, PullAgentError, SourceError, Stopped
+from pullagent.errors import CommandFailed, ConfigError, Denied, HostKeyError, PullAgentError, SourceError, Stopped
+from pullagent.gate import REFUSED, REFUSED_STATUS
 from pullagent.ledger import Ledger
 from pullagent.model import Observer, Refusal, RunReport, SnapshotRef, SourceName, StopSignal
 from pullagent.sources.base import Remote
@@ -75,11 +76,36 @@ def test_one_attempt_unless_told(tmp_path: Path) -> None:
     assert (heard.attempts, report.exit_code) == ([], 3)
 
 
-def test_what_needs_hands_is_not_tried_again(tmp_path: Path) -> None:
-    """An unknown host key does not mend itself."""
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (HostKeyError("its key is not the pinned one"), 13),
+        (Denied("login was denied"), 1),
+        (ConfigError("the SSH key does not exist"), 2),
+        (CommandFailed("status 126", status=REFUSED_STATUS, stderr=f"{REFUSED}\n"), 1),
+    ],
+    ids=["host key", "login", "configuration", "gate"],
+)
+def test_what_needs_hands_is_not_tried_again(tmp_path: Path, error: PullAgentError, code: int) -> None:
+    """What stays as it is until somebody acts is told at once."""
     heard = Heard()
-    report = run(config_with(tmp_path, 3), 2, HostKeyError("its key is not the pinned one"), heard)
-    assert (heard.attempts, report.exit_code) == ([], 13)
+    report = run(config_with(tmp_path, 3), 2, error, heard)
+    assert (heard.attempts, report.exit_code) == ([], code)
+
+
+def test_what_needs_hands_does_not_keep_the_others_from_another_attempt(tmp_path: Path) -> None:
+    """Of two that failed, the one that may yet succeed is tried again."""
+    heard, errors = Heard(), iter([Denied("login was denied"), SourceError("the server is away")])
+    config = config_with(tmp_path, 3)
+
+    def connect(_: Any) -> AbstractContextManager[Remote]:
+        for error in errors:
+            raise error
+        return Both(config).opened()
+
+    report = runs.run(config, config.source_names(), jobs=1, observer=heard, connect=connect)
+    assert [(names, attempt) for names, _, attempt, _ in heard.attempts] == [([LOGS], 2)]
+    assert [o.outcome for o in report.outcomes] == ["failed", "stored"]
 
 
 def test_a_stop_ends_the_pause(tmp_path: Path) -> None:
