@@ -9,7 +9,7 @@ from typing import Any
 
 from pullagent.errors import ConfigError, UsageError
 from pullagent.fields import read_table, shown
-from pullagent.model import Address, SourceName, is_safe_name
+from pullagent.model import Address, Manner, SourceName, is_safe_name
 from pullagent.tables import (
     TABLES,
     CompressionTable,
@@ -39,6 +39,10 @@ class Host:
     gateway: Address | None
     identity_file: Path
     sources: Mapping[str, Any]
+    manner: Manner
+    bytes_per_s: float | None
+    jobs: int
+    """Sources pulled at once."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ def parse(path: Path, text: bytes, kinds: Mapping[str, type]) -> Config:
             f"{path}: [encryption]: no recipients", 'write recipients = ["age1…"]; age-keygen makes a key'
         )
     identity_file = base / tables["ssh"].identity_file
-    hosts = _hosts(path, document.get("hosts", {}), kinds, base, identity_file)
+    hosts = _hosts(path, document.get("hosts", {}), kinds, base, identity_file, tables["run"].jobs_per_host)
     config = Config(
         path=path,
         text=text,
@@ -195,7 +199,9 @@ def check_files(config: Config, *, known_hosts: bool = True) -> None:
             raise ConfigError(f"{config.path}: [notify]: {key}: there is no file {named}", hint)
 
 
-def _hosts(path: Path, tables: Any, kinds: Mapping[str, type], base: Path, pull_key: Path) -> dict[str, Host]:
+def _hosts(
+    path: Path, tables: Any, kinds: Mapping[str, type], base: Path, pull_key: Path, jobs: int
+) -> dict[str, Host]:
     if not isinstance(tables, dict) or not tables:
         raise ConfigError(f"{path}: no hosts", "write a table [hosts.NAME] with user, and its sources")
     hosts: dict[str, Host] = {}
@@ -210,7 +216,16 @@ def _hosts(path: Path, tables: Any, kinds: Mapping[str, type], base: Path, pull_
         key = base / host.identity_file if host.identity_file else pull_key
         built = {s: _source(path, f"[hosts.{name}.sources", s, t, kinds) for s, t in sources.items()}
         hosts[name] = Host(
-            name, host.address or name, host.port, host.user, _gateway(path, name, host.gateway, tables), key, built
+            name=name,
+            address=host.address or name,
+            port=host.port,
+            user=host.user,
+            gateway=_gateway(path, name, host.gateway, tables),
+            identity_file=key,
+            sources=built,
+            manner=Manner(host.wire, host.nice),
+            bytes_per_s=host.max_mbytes_per_s * 1e6 if host.max_mbytes_per_s else None,
+            jobs=host.jobs_per_host or jobs,
         )
     return hosts
 

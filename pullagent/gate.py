@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pullagent.errors import CommandFailed, Denied, PullAgentError, UsageError
+from pullagent.model import Manner
 from pullagent.sources.base import Source
+from pullagent.wire.commands import commands_of
 
 DIGEST_COMMAND = "pullagent-gate digest"
 REFUSED = "pullagent-gate: refused"
@@ -25,6 +27,7 @@ WRAPPER, AUTHORIZED_KEYS, GRANTS, SUDOERS, README = (
 FILES = (WRAPPER, AUTHORIZED_KEYS, GRANTS, SUDOERS, README)
 WRAPPER_PLACE = "/usr/local/lib/pullagent-gate"
 _HOME = "/var/lib/pullagent-gate"
+_AS_THEY_ARE = Manner()
 
 
 @dataclass(frozen=True)
@@ -35,19 +38,14 @@ class Gate:
     digest: str
 
 
-def commands_of(sources: Iterable[Source]) -> tuple[str, ...]:
-    """Every command that pulls of these sources can send, each once, in order."""
-    return tuple(dict.fromkeys(command for source in sources for command in source.commands()))
-
-
 def digest_of(commands: Iterable[str]) -> str:
     """SHA-256 in hex over the command list."""
     return hashlib.sha256("\0".join(commands).encode()).hexdigest()
 
 
-def stale(host: str, sources: Mapping[str, Source], answer: bytes) -> str | None:
-    """A warning when `answer`, a gate's to DIGEST_COMMAND, is not the digest of these sources; None when it is."""
-    if answer.decode(errors="replace").strip() == digest_of(commands_of(sources.values())):
+def stale(host: str, commands: Iterable[str], answer: bytes) -> str | None:
+    """A warning when `answer`, a gate's to DIGEST_COMMAND, is not the digest of these commands; None when it is."""
+    if answer.decode(errors="replace").strip() == digest_of(commands):
         return None
     return f"the gate on {host} was not made from this hosts.toml and version: {renewal(host)}"
 
@@ -80,18 +78,19 @@ def render(
     public_key: str,
     from_addresses: tuple[str, ...] = (),
     leads_to: tuple[str, ...] = (),
+    manner: Manner = _AS_THEY_ARE,
 ) -> Gate:
     """The wrapper, the authorized_keys line, the database grants, the sudoers lines and a checklist for one host.
 
     `public_key` is the pull key's public half; with `from_addresses` it may come from these alone.
-    `leads_to`: ADDRESS:PORT of the hosts that are reached through this one.
+    `leads_to`: ADDRESS:PORT of the hosts that are reached through this one. `manner`: the host's, for its streams.
     """
     key = " ".join(public_key.split())
     if not key.startswith(("ssh-", "ecdsa-", "sk-")):
         raise UsageError(
             "the pull key's public half is not an SSH public key", "ssh-keygen -y -f the private key shows it"
         )
-    commands = commands_of(sources.values())
+    commands = commands_of(sources.values(), manner)
     digest = digest_of(commands)
     grants = {name: source.grants(user) for name, source in sources.items()}
     files = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pullagent.errors import NoSuchSnapshot, PullAgentError, Stopped, UsageError
 
@@ -148,6 +148,35 @@ class NoCheck:
         """Accept any end."""
 
 
+class Packed(bytes):
+    """Plain bytes of a stream that came compressed, with the zstd bytes that they came as.
+
+    These follow one another in one frame, `at` bytes after its beginning, up to the `last`. Bytes that are cut or
+    changed on the way are plain `bytes` again.
+    """
+
+    packed: bytes
+    at: int
+    last: bool
+
+    @classmethod
+    def of(cls, plain: bytes, packed: bytes, at: int, *, last: bool = False) -> "Packed":
+        """`plain`, which came as `packed`."""
+        made = cls(plain)
+        made.packed, made.at, made.last = packed, at, last
+        return made
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a host's streams go over the wire. `nice`: at low priority there. `wire`: compressed there, or as they are,
+    or as each pull finds better.
+    """
+
+    wire: Literal["plain", "zstd", "auto"] = "plain"
+    nice: bool = False
+
+
 @dataclass(frozen=True)
 class Artifact:
     """One file of a snapshot to be: its name, its bytes, and the check they must pass.
@@ -241,6 +270,8 @@ class Outcome:
     stored_bytes: int | None = None
     warnings: tuple[str, ...] = ()
     shrunk: bool = False
+    packed: bool = False
+    """Whether the host compressed its streams."""
     lasting: bool = False
     """Whether it would fail again however often it is tried, until somebody acts."""
 
@@ -307,6 +338,9 @@ class Observer:
 
     def advanced(self, job: str, count: int) -> None:
         """`count` more bytes of the present step have passed."""
+
+    def noted(self, job: str, text: str) -> None:
+        """Something was decided that whoever reads the log may want to know."""
 
     def retrying(self, names: Sequence[SourceName], pause_s: float, attempt: int, attempts: int) -> None:
         """`names` failed, and are tried again after `pause_s` seconds: attempt number `attempt` of `attempts`."""

@@ -3,7 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
@@ -30,6 +30,11 @@ from pullagent.model import (
 from pullagent.plausibility import Size, State, judge, must_stay_free
 from pullagent.sources.base import Remote, Source
 from pullagent.store import Staging, Store
+from pullagent.turns import pick
+from pullagent.wire.choice import Past
+from pullagent.wire.commands import commands_of
+from pullagent.wire.pace import Pace
+from pullagent.wire.remote import wired
 
 # how much of a stream passes between two looks at the space that is left
 _LOOK_BYTES = 16 << 20
@@ -56,6 +61,8 @@ class Puller:
         self._ledger = Ledger(self._store.ledger_path)
         self._recipients: tuple[str, ...] = ()
         self._gates_to_ask = set(config.hosts)
+        limited = {host.name: host.bytes_per_s for host in config.hosts.values() if host.bytes_per_s}
+        self._paces = {name: Pace(rate, self._stop) for name, rate in limited.items()}
 
     def run(self, names: Sequence[SourceName], *, jobs: int = 2, wait_s: float = 0.0) -> RunReport:
         """Pull `names`, `jobs` at once, waiting up to `wait_s` seconds for each lock.
@@ -68,15 +75,28 @@ class Puller:
         seal.check_recipients(self._recipients)
         self._store.prepare()
         with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="pull") as pool:
-            futures = [pool.submit(self._pull_one, name, wait_s) for name in names]
             try:
-                outcomes = tuple(future.result() for future in futures)
+                found = self._in_turn(pool, names, max(1, jobs), wait_s)
             except BaseException:
                 self._stop.set()
-                for future in futures:
-                    future.cancel()
                 raise
+        outcomes = tuple(found[name] for name in names)
         return self._with_copies(RunReport(snapshot_id(started), started, self._clock(), outcomes))
+
+    def _in_turn(
+        self, pool: ThreadPoolExecutor, names: Sequence[SourceName], jobs: int, wait_s: float
+    ) -> dict[SourceName, Outcome]:
+        """Pull all, `jobs` at once, and of each host no more than it is to bear."""
+        at_once = {host.name: host.jobs for host in self._config.hosts.values()}
+        waiting, running = list(names), dict[Future[Outcome], SourceName]()
+        found: dict[SourceName, Outcome] = {}
+        while waiting or running:
+            while len(running) < jobs and (name := pick(waiting, running.values(), at_once)) is not None:
+                waiting.remove(name)
+                running[pool.submit(self._pull_one, name, wait_s)] = name
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                found[running.pop(done)] = done.result()
+        return found
 
     def _open_host(self, host: configs.Host) -> Host:
         return Host(pull_login(self._config, host), limits(self._config), self._stop)
@@ -119,7 +139,9 @@ class Puller:
             host=outcome.name.host,
             source=outcome.name.source,
             ref=str(outcome.ref) if outcome.ref else None,
-            detail={"error": outcome.error} if outcome.error else {"stored_bytes": outcome.stored_bytes},
+            detail={"error": outcome.error}
+            if outcome.error
+            else {"stored_bytes": outcome.stored_bytes, "wire": "zstd" if outcome.packed else "plain"},
         )
 
     def _pull_whole(self, name: SourceName, wait_s: float, begun: float) -> Outcome:
@@ -131,8 +153,11 @@ class Puller:
             self._observer.started(str(name), "connecting")
             with self._store.stage(name, start) as staging, self._connect(host) as remote:
                 about_gate = self._ask_gate(remote, host)
-                findings = Findings()
-                sealed = [self._seal(name, staging, a) for a in source.artifacts(remote, findings)]
+                wire = wired(remote, source, host.manner, lambda: self._past(name), self._paces.get(host.name))
+                if wire.choice.reason:
+                    self._observer.noted(str(name), wire.choice.reason)
+                findings = Findings(tools={"zstd": wire.choice.zstd} if wire.choice.zstd else {})
+                sealed = [self._seal(name, staging, a) for a in source.artifacts(wire, findings)]
                 self._stop.check()
                 size = self._judged(name, sealed)
                 if size.warning:
@@ -148,6 +173,7 @@ class Puller:
             ref=staging.ref,
             plain_bytes=sum(s.plain_bytes for s in sealed),
             stored_bytes=sum(s.stored_bytes for s in sealed),
+            packed=wire.choice.packed,
             warnings=(*about_gate, *findings.warnings, *findings.told),
         )
 
@@ -161,8 +187,9 @@ class Puller:
             self._gates_to_ask.remove(host.name)
         except KeyError:
             return []
+        commands = commands_of(host.sources.values(), host.manner)
         try:
-            warning = gate.stale(host.name, host.sources, remote.read(gate.DIGEST_COMMAND))
+            warning = gate.stale(host.name, commands, remote.read(gate.DIGEST_COMMAND))
         except CommandFailed:
             # there is no gate
             return []
@@ -210,6 +237,14 @@ class Puller:
                 f"is it as large as it should be? If so, free space there (df -h {self._config.store}), "
                 "or lower [store] min_free_percent",
             )
+
+    def _past(self, name: SourceName) -> Past | None:
+        """The newest good snapshot, by what it tells of the link."""
+        for found in self._store.snapshots(name.host, name.source):
+            plain, stored, took = found.plain_bytes, found.stored_bytes, found.took_s
+            if found.state == "good" and plain is not None and stored is not None and took is not None:
+                return Past(plain, stored, took)
+        return None
 
     def _judged(self, name: SourceName, sealed: list[Sealed]) -> Size:
         found = self._store.snapshots(name.host, name.source)

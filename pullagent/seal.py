@@ -14,13 +14,13 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import zstandard
 
 from pullagent.errors import DamageError, SealError, UsageError, WrongIdentity, store_error
 from pullagent.manifest import ArtifactEntry
-from pullagent.model import Sealed, StopSignal
+from pullagent.model import Packed, Sealed, StopSignal
 
 CHUNK = 1 << 20
 SUFFIX = ".zst.age"
@@ -33,6 +33,7 @@ _JOB = 4 << 20
 _HEADER_LIMIT = 1 << 20
 IDENTITY_LIMIT = 1 << 20
 _ANOTHER = "take another snapshot: pullagent list"
+_DEFECT = "this is a defect: report it"
 _AGE_CHUNK, _AGE_TAG, _AGE_NONCE = 1 << 16, 16, 16
 
 
@@ -91,8 +92,7 @@ def seal(
 
     Errors of `chunks` pass through; SealError and StoreError for everything on this side.
     """
-    parameters = zstandard.ZstdCompressionParameters.from_level(level, threads=1, job_size=_JOB, write_checksum=1)
-    compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    compressor = _Compressor(level)
     digest, plain_bytes, compressed_bytes = hashlib.sha256(), 0, 0
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
@@ -207,6 +207,46 @@ def _age_size(header_bytes: int, plain_bytes: int) -> int:
     """How long an age v1 file is for `plain_bytes`: header, nonce, and a tag for each 64 KiB or part of it."""
     chunks = max(1, -(-plain_bytes // _AGE_CHUNK))
     return header_bytes + _AGE_NONCE + plain_bytes + chunks * _AGE_TAG
+
+
+class _Compressor:
+    """Compresses chunks. What came compressed is passed on as it came: all of an artifact, or nothing of it."""
+
+    def __init__(self, level: int) -> None:
+        self._level = level
+        self._own: Any = None
+        self._passed, self._ended = 0, False
+
+    def compress(self, chunk: bytes) -> bytes:
+        """What the next chunk adds to the frame."""
+        if isinstance(chunk, Packed) and self._own is None:
+            return self._pass(chunk)
+        if self._passed:
+            raise SealError("a stream that came compressed has lost a part", _DEFECT)
+        if self._own is None:
+            self._own = self._begin()
+        return bytes(self._own.compress(chunk))
+
+    def flush(self) -> bytes:
+        """The end of the frame."""
+        if self._ended:
+            return b""
+        if self._passed:
+            raise SealError("a stream that came compressed has lost its end", _DEFECT)
+        return bytes((self._own or self._begin()).flush())
+
+    def _begin(self) -> Any:
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            self._level, threads=1, job_size=_JOB, write_checksum=1
+        )
+        return zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+
+    def _pass(self, chunk: Packed) -> bytes:
+        if chunk.at != self._passed or self._ended:
+            raise SealError("a stream that came compressed has lost a part", _DEFECT)
+        self._passed += len(chunk.packed)
+        self._ended = chunk.last
+        return chunk.packed
 
 
 class _Age:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Meta
@@ -67,6 +67,7 @@ Recipient = Annotated[str, Checked(recipient)]
 PathText = Annotated[str, Checked(_path)]
 Port = Annotated[int, Meta(gt=0, lt=65536)]
 Positive = Annotated[float, Meta(gt=0, le=1e7)]
+AtOnce = Annotated[int, Meta(ge=1, le=64)]
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,13 @@ class SshTable:
 
 @dataclass(frozen=True)
 class RunTable:
-    """[run]: how often a failed source is tried in one run, and the pause before each further attempt."""
+    """[run]: how often a failed source is tried in one run, the pause before each further attempt, and how many sources
+    of one host are pulled at once.
+    """
 
     attempts: Annotated[int, Meta(ge=1, le=100)] = 1
     retry_minutes: Positive = 20
+    jobs_per_host: AtOnce = 2
 
 
 @dataclass(frozen=True)
@@ -156,13 +160,22 @@ class NotifyTable:
 
 @dataclass(frozen=True)
 class HostTable:
-    """[hosts.NAME]: where and as whom to log in; `gateway` is a jump host, [USER@]HOST[:PORT] or a host's name."""
+    """[hosts.NAME]: where and as whom to log in; `gateway` is a jump host, [USER@]HOST[:PORT] or a host's name.
+
+    How gently it is treated: `wire` says whether it compresses its dumps, `nice` whether they run at low priority;
+    `max_mbytes_per_s` (10^6 bytes) limits how fast it is read, `jobs_per_host` how many sources are pulled at once.
+    """
 
     user: Annotated[str, Meta(pattern=_LOGIN)]
     address: Annotated[str, Checked(_host)] | None = None
     port: Port = 22
     gateway: str | None = None
     identity_file: PathText | None = None
+    wire: Literal["auto", "plain", "zstd"] = "auto"
+    nice: bool = True
+    # slower, a database server could take the reader for dead
+    max_mbytes_per_s: Annotated[float, Meta(ge=0.1, le=1e6)] | None = None
+    jobs_per_host: AtOnce | None = None
 
 
 TABLES: dict[str, type] = {

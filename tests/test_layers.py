@@ -27,7 +27,7 @@ LAYERS = """
     its package          monitoring
     restoration test     drill
     use cases            doctor fetch prune pull restore monitoring.status trust verify
-    parts of theirs      doctor.local examine gate
+    parts of theirs      doctor.local examine gate turns
     the keys' proof      key_check
     its numbers          monitoring.metrics
     its letters          monitoring.bulletin
@@ -40,6 +40,8 @@ LAYERS = """
     the first hour       init
     its hosts.toml       template
     opened for them      logins opened
+    a host in a pull     wire.remote
+    its shell and pace   wire.choice wire.commands wire.frames wire.pace wire
     source kinds         sources
     each kind            sources.influxdb sources.mysql
     their restores       sources.influxdb.restore sources.mysql.restore
@@ -99,7 +101,7 @@ NEVER = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "fabric": ("host",),
     "paramiko": ("host",),
-    "zstandard": ("seal",),
+    "zstandard": ("seal", "wire.remote"),
     "pydantic": (),
     "subprocess": ("seal", "keys", "cli.gate", "programs", "monitoring.notify", "drill.local", "drill.throwaway"),
     "typer": ("cli",),
@@ -119,6 +121,10 @@ PURE = (
     "monitoring.metrics",
     "drill.growth",
     "words",
+    "turns",
+    "wire.choice",
+    "wire.commands",
+    "wire.frames",
     "checks.dump",
     "checks.answers",
     "sources.mysql.accounts",

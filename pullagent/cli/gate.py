@@ -31,7 +31,8 @@ def gate(
         raise UsageError(f"{host} is a source, not a host", f"pullagent gate {host.partition('/')[0]}")
     known = config.hosts[host]
     key = _public_key(known.identity_file)
-    made = render(host, known.user, known.sources, key, tuple(from_addresses or ()), config.reached_through(known))
+    through = config.reached_through(known)
+    made = render(host, known.user, known.sources, key, tuple(from_addresses or ()), through, known.manner)
     if into is None:
         for name, text in made.files.items():
             ui.say(f"==> {name} <==")

@@ -144,6 +144,10 @@ class Lines(Warnings):
     def __exit__(self, *_: object) -> None:
         pass
 
+    def noted(self, job: str, text: str) -> None:
+        """One line."""
+        ui.say(f"{job}: {text}")
+
     def retrying(self, names: Sequence[SourceName], pause_s: float, attempt: int, attempts: int) -> None:
         """One line."""
         ui.say(_retry(names, pause_s, attempt, attempts), Priority.WARNING)
@@ -207,6 +211,10 @@ class Status(Observer):
             step, before = self._jobs.get(job, ("", 0))
             self._jobs[job] = (step, before + count)
         self._inner.advanced(job, count)
+
+    def noted(self, job: str, text: str) -> None:
+        """Nothing for one line."""
+        self._inner.noted(job, text)
 
     def retrying(self, names: Sequence[SourceName], pause_s: float, attempt: int, attempts: int) -> None:
         """Say what is being waited for."""

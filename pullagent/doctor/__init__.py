@@ -20,13 +20,15 @@ from pullagent.errors import (
     PullAgentError,
     Stopped,
 )
-from pullagent.gate import DIGEST_COMMAND, commands_of, digest_of, explained, renewal
+from pullagent.gate import DIGEST_COMMAND, digest_of, explained, renewal
 from pullagent.host import Host, Limits
 from pullagent.host.keys import pinned_keys
 from pullagent.logins import pull_login
 from pullagent.model import Snapshot, SourceName, StopSignal
 from pullagent.sources.base import Remote, Source, Stream
 from pullagent.store import Store
+from pullagent.wire.commands import commands_of
+from pullagent.wire.remote import compressor
 
 Connect = Callable[[configs.Host, StopSignal], AbstractContextManager[Remote]]
 
@@ -135,8 +137,11 @@ class _Examination(threading.Thread):
 
     def _look_inside(self, remote: Remote) -> Iterator[Diagnosis]:
         sources: dict[str, Source] = dict(self._host.sources)
-        yield _gate(remote, digest_of(commands_of(sources.values())))
+        manner = self._host.manner
+        yield _gate(remote, digest_of(commands_of(sources.values(), manner)))
         asked = _Asked(remote)
+        if manner.wire != "plain" and any(source.streams() for source in sources.values()):
+            yield compressor(asked, manner)
         for name, source in sources.items():
             for found in source.diagnose(asked, self._last_bytes(SourceName(self._host.name, name))):
                 yield replace(found, name=f"{name}: {found.name}")

@@ -56,8 +56,9 @@ class Output:
         try:
             while chunk := self._receive():
                 self._check_total()
-                self._last_byte = time.monotonic()
                 yield chunk
+                # from here on: what the reader took its time for is no stall of the host's
+                self._last_byte = time.monotonic()
             self._expect_good_end()
         finally:
             self._shut()

@@ -199,6 +199,12 @@ class Source(Protocol):
     def commands(self) -> tuple[str, ...]:
         """Every remote command that a pull can ever send: constants, so that a gate can allow exactly these."""
 
+    def streams(self) -> tuple[str, ...]:
+        """Those of `commands()` that are opened, and whose output is an artifact as it comes, for as long as it is.
+
+        They may be slowed down, run at low priority, and be compressed on the way: none of that shows here.
+        """
+
     def artifacts(self, host: Remote, findings: Findings) -> Iterator[Artifact]:
         """Pull: each artifact must be consumed before the next is asked for. What is learnt goes into `findings`."""
 

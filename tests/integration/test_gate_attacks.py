@@ -16,7 +16,9 @@ import paramiko
 import pytest
 
 from pullagent import gate
+from pullagent.model import Manner
 from pullagent.sources.base import Source
+from pullagent.wire.commands import commands_of
 from tests.contract.kinds import build
 from tests.integration.gate_attempts import attempts
 from tests.lab.keys import ssh_keypair
@@ -30,7 +32,8 @@ SOURCES: dict[str, Source] = {
     "agama": build("mysql", {"databases": ["agama", "odd ?name [a-z]*"]}),
     "logs": build("influxdb", {"databases": ["logs"], "config_files": ["/etc/influxdb/influxdb.conf"], "sudo": True}),
 }
-COMMANDS = gate.commands_of(SOURCES.values())
+MANNER = Manner("auto", nice=True)
+COMMANDS = commands_of(SOURCES.values(), MANNER)
 
 
 @dataclass
@@ -87,7 +90,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     marks, log, key = directory / "marks", directory / "syslog", ssh_keypair(directory / "client" / "id")
     marks.mkdir()
     sshd = Sshd(directory / "sshd", key.with_name("id.pub"), settings=GENEROUS)
-    made = gate.render("pavroto-2", sshd.user, SOURCES, key.with_name("id.pub").read_text())
+    made = gate.render("pavroto-2", sshd.user, SOURCES, key.with_name("id.pub").read_text(), manner=MANNER)
     wrapper = directory / "pullagent-gate"
     wrapper.write_text(made.files["pullagent-gate"])
     wrapper.chmod(0o755)

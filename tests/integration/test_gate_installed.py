@@ -197,10 +197,11 @@ def test_variables_run_nothing_though_sshd_accepts_them(site: Site) -> None:
 def commands(site: Site) -> list[str]:
     """The commands that end by themselves, without input."""
     from pullagent import config
-    from pullagent.gate import commands_of
     from pullagent.sources import KINDS
+    from pullagent.wire.commands import commands_of
 
-    return list(commands_of(config.load(site.agent.config_file, KINDS).hosts["pavroto-2"].sources.values()))
+    host = config.load(site.agent.config_file, KINDS).hosts["pavroto-2"]
+    return list(commands_of(host.sources.values(), host.manner))
 
 
 def test_a_gate_that_allows_other_commands_is_warned_of(agent: Agent) -> None:

@@ -12,9 +12,10 @@ from pullagent import doctor as doctors
 from pullagent.config import Config
 from pullagent.diagnosis import Diagnosis
 from pullagent.errors import CommandFailed, ConfigError, ConnectionLost, HostError, HostKeyError
-from pullagent.gate import DIGEST_COMMAND, commands_of, digest_of
+from pullagent.gate import DIGEST_COMMAND, digest_of
 from pullagent.model import StopSignal
 from pullagent.sources.base import Remote, Source, Stream
+from pullagent.wire.commands import commands_of
 from tests.unit.storing import START
 from tests.unit.toml import changed, loaded
 from tests.vectors.canned import CannedHost
@@ -81,7 +82,7 @@ def looked(
 
 def in_order(config: Config) -> Answer:
     """A gate as `pullagent gate` renders it."""
-    commands = commands_of(config.hosts[HOST].sources.values())
+    commands = commands_of(config.hosts[HOST].sources.values(), config.hosts[HOST].manner)
 
     def answer(command: str) -> bytes:
         if command == DIGEST_COMMAND:
@@ -102,8 +103,8 @@ def test_a_sound_host(config: Config) -> None:
     """Key, login, gate, and each source's checks under its name."""
     found = looked(config)
     assert not_good(found) == {}
-    assert list(found)[:3] == ["host key", "SSH login", "gate"]
-    assert {name.partition(":")[0] for name in list(found)[3:]} == {"agama", "logs"}
+    assert list(found)[:4] == ["host key", "SSH login", "gate", "compression"]
+    assert {name.partition(":")[0] for name in list(found)[4:]} == {"agama", "logs"}
 
 
 def test_no_gate(config: Config) -> None:

@@ -35,6 +35,10 @@ class Sending:
         """As told."""
         return self.sent
 
+    def streams(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def grants(self, user: str) -> str:
         """None."""
         return ""
@@ -144,12 +148,12 @@ def test_the_gate_tells_its_digest(tmp_path: Path) -> None:
     made = rendered(BOTH)
     answer = ask(tmp_path, made.files["pullagent-gate"], gate.DIGEST_COMMAND).stdout
     assert answer.decode().strip() == made.digest == gate.digest_of(AGAMA.commands() + LOGS.commands())
-    assert gate.stale("pavroto-2", BOTH, answer) is None
-    warning = gate.stale("pavroto-2", {"agama": AGAMA}, answer)
+    assert gate.stale("pavroto-2", AGAMA.commands() + LOGS.commands(), answer) is None
+    warning = gate.stale("pavroto-2", AGAMA.commands(), answer)
     assert warning is not None
     assert "pullagent gate pavroto-2 -o DIR" in warning
     assert "/usr/local/lib/pullagent-gate" in warning
-    assert gate.stale("pavroto-2", BOTH, b"\xff\x1b[2J") is not None
+    assert gate.stale("pavroto-2", AGAMA.commands() + LOGS.commands(), b"\xff\x1b[2J") is not None
 
 
 def failed(status: int, stderr: str) -> PullAgentError:

@@ -10,13 +10,14 @@ import pytest
 
 from pullagent.config import Config
 from pullagent.errors import CommandFailed, ContentError, HostKeyError, SealError, SourceError
-from pullagent.gate import commands_of, digest_of
+from pullagent.gate import digest_of
 from pullagent.ledger import Ledger
 from pullagent.model import RunReport, SourceName, StopSignal
 from pullagent.plausibility import judge
 from pullagent.pull import Connect, Puller
 from pullagent.sources.base import Remote
 from pullagent.store import Store
+from pullagent.wire.commands import commands_of
 from tests.unit.toml import changed, loaded
 from tests.vectors import label
 from tests.vectors.canned import CannedHost
@@ -156,7 +157,8 @@ def test_a_gate_made_from_another_hosts_toml_is_a_warning(config: Config) -> Non
     warnings = [w for o in run(config, host, jobs=1).outcomes for w in o.warnings]
     assert len(warnings) == 1
     assert "pullagent gate pavroto-2" in warnings[0]
-    host.gate = digest_of(commands_of(config.hosts["pavroto-2"].sources.values())).encode()
+    known = config.hosts["pavroto-2"]
+    host.gate = digest_of(commands_of(known.sources.values(), known.manner)).encode()
     assert [w for o in run(config, host).outcomes for w in o.warnings] == []
 
 

@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 
+import zstandard
+
 from pullagent.errors import CommandFailed
 from pullagent.gate import DIGEST_COMMAND
-from pullagent.model import StopSignal
+from pullagent.model import Manner, StopSignal
 from pullagent.sources.base import Remote, Source
+from pullagent.wire.commands import commands_of, questions
 from tests.vectors import ANSWERS, DUMPS, label
 
 
@@ -44,15 +47,18 @@ class CannedHost:
     def __init__(self, source: Source, server: str, name: str = "pavroto-2") -> None:
         self.name, self.sent = name, list[str]()
         self.gate: bytes | None = None
-        self._declared = frozenset(source.commands())
+        # a pull sends its streams in the manner of hosts.toml, whatever that is
+        manners = [Manner(wire, nice) for wire in ("plain", "auto") for nice in (False, True)]
+        self._declared = frozenset(command for manner in manners for command in commands_of([source], manner))
         self._answers = {path.stem: path for path in (ANSWERS / server).iterdir()}
         dump = DUMPS / f"{server}-agama.sql"
         if dump.exists():
             self._answers["dump"] = dump
 
     def open(self, command: str, good: tuple[int, ...] = (0,)) -> CannedStream:
-        """The recorded output."""
-        return CannedStream(self.read(command))
+        """The recorded output, compressed where that was asked for."""
+        data = self.read(command)
+        return CannedStream(zstandard.compress(data) if "| zstd" in command else data)
 
     def read(self, command: str, limit: int = 16 << 20) -> bytes:
         """The recorded output; Undeclared for what the source did not declare."""
@@ -61,6 +67,8 @@ class CannedHost:
                 raise CommandFailed("pullagent-gate: not found", status=127, stderr="")
             return self.gate
         self._expect(command)
+        if command in questions(Manner("auto")):
+            return b"*** Zstandard CLI (64-bit) v1.5.4, by Yann Collet ***\n"
         return self._answers[label(command)].read_bytes()
 
     def send(self, command: str, chunks: Iterator[bytes], stop: StopSignal | None = None) -> bytes:

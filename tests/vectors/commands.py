@@ -6,8 +6,9 @@
 from pathlib import Path
 
 from pullagent import config
-from pullagent.gate import commands_of, digest_of
+from pullagent.gate import digest_of
 from pullagent.sources import KINDS
+from pullagent.wire.commands import commands_of, questions
 
 EXAMPLE = Path(__file__).parents[2] / "hosts.toml"
 GOLDEN = Path(__file__).with_name("commands.txt")
@@ -17,12 +18,13 @@ def text() -> str:
     """Every command of every source below a line that names it, and the digest of each host's gate."""
     parts = []
     for host in config.load(EXAMPLE, KINDS).hosts.values():
+        parts += [f"==== {host.name}: before a stream ====\n{command}\n" for command in questions(host.manner)]
         for name, source in host.sources.items():
-            commands = source.commands()
+            commands = [c for c in commands_of([source], host.manner) if c not in questions(host.manner)]
             for number, command in enumerate(commands, 1):
                 parts.append(f"==== {host.name}/{name}: command {number} of {len(commands)} ====\n{command}\n")
             parts += [f"==== {host.name}/{name}: as root ====\n{' '.join(argv)}\n" for argv in source.as_root()]
-        parts.append(f"==== {host.name}: digest ====\n{digest_of(commands_of(host.sources.values()))}\n")
+        parts.append(f"==== {host.name}: digest ====\n{digest_of(commands_of(host.sources.values(), host.manner))}\n")
     return "\n".join(parts)
 
 

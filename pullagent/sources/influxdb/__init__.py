@@ -85,6 +85,10 @@ class InfluxDB:
         """Every command a pull can send."""
         return self._commands.all_of_a_pull()
 
+    def streams(self) -> tuple[str, ...]:
+        """The backup."""
+        return (self._commands.backup(),)
+
     def artifacts(self, host: Remote, findings: Findings) -> Iterator[Artifact]:
         """The portable backup (compared with the server's shards), the configuration, and the inventory."""
         self._probe(host, findings)

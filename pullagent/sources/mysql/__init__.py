@@ -94,6 +94,10 @@ class MySQL:
         """Every command a pull can send."""
         return self._commands.all_of_a_pull(accounts=self.accounts)
 
+    def streams(self) -> tuple[str, ...]:
+        """The dump."""
+        return self._commands.dumps()
+
     def artifacts(self, host: Remote, findings: Findings) -> Iterator[Artifact]:
         """Accounts, the dump (compared with what the server says it holds), grants, and the inventory."""
         server = probe(host, self._commands)

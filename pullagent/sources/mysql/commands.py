@@ -137,8 +137,12 @@ class Commands:
             self.probe(),
             self.inventory(),
             *(self.accounts(mariadb=mariadb) for mariadb in (True, False) if accounts),
-            *(self.dump(flags) for flags in (DUMP, MYSQL_DUMP, OLD_SERVER_DUMP)),
+            *self.dumps(),
         )
+
+    def dumps(self) -> tuple[str, ...]:
+        """The dump by every set of flags that a server may want."""
+        return tuple(self.dump(flags) for flags in (DUMP, MYSQL_DUMP, OLD_SERVER_DUMP))
 
     def probe(self) -> str:
         """Lines of two columns (`dump`, `version`, `account`, `option`), then the grants of the account."""
