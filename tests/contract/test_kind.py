@@ -110,6 +110,13 @@ def test_its_commands_are_constants(kind: str, which: str) -> None:
 
 
 @each_table
+def test_its_streams_are_commands(kind: str, which: str) -> None:
+    """What may be compressed and slowed down is told apart from questions by the command itself."""
+    source = example(kind, which)
+    assert set(source.streams()) <= set(source.commands())
+
+
+@each_table
 def test_its_commands_say_what_they_are(kind: str, which: str) -> None:
     """The first line is a comment that names the purpose, for the host's log and for messages."""
     for command in example(kind, which).commands():

@@ -146,26 +146,28 @@ def test_a_stream_cut_short_is_refused(kind: str, server: str) -> None:
 class Pull:
     """A store with one recorded source, pulled through the whole pipeline."""
 
-    def __init__(self, directory: Path, kind: str, server: str) -> None:
+    def __init__(self, directory: Path, kind: str, server: str, wire: str = "auto") -> None:
         path = directory / "hosts.toml"
         value = changed("store path", str(directory / "store"))
-        value["hosts"] = {"h": {"user": "u", "sources": {"s": {"kind": kind} | EXAMPLES[kind].least}}}
+        value["hosts"] = {"h": {"user": "u", "wire": wire, "sources": {"s": {"kind": kind} | EXAMPLES[kind].least}}}
         path.write_text(document(value))
         self.config = load(path, KINDS)
         self.name = SourceName("h", "s")
         self.store = Store(self.config.store)
         source: Source = self.config.hosts["h"].sources["s"]
+        self.host = CannedHost(source, server)
 
         def connect(_: Any) -> AbstractContextManager[Remote]:
-            return CannedHost(source, server).opened()
+            return self.host.opened()
 
         self.puller = Puller(self.config, connect=connect, clock=lambda: WHEN)
 
 
+@pytest.mark.parametrize("wire", ["plain", "zstd"])
 @each_recording
-def test_a_pull_is_stored_and_opens_again(tmp_path: Path, kind: str, server: str) -> None:
-    """From the host's answers through compression, encryption and the store, and back to the same bytes."""
-    pull = Pull(tmp_path, kind, server)
+def test_a_pull_is_stored_and_opens_again(tmp_path: Path, kind: str, server: str, wire: str) -> None:
+    """From the host's answers through compression, there or here, encryption and the store, and back to the same."""
+    pull = Pull(tmp_path, kind, server, wire)
     report = pull.puller.run([pull.name])
     assert (report.exit_code, report.outcomes[0].error) == (0, None)
     (snapshot,) = pull.store.snapshots()
@@ -176,3 +178,5 @@ def test_a_pull_is_stored_and_opens_again(tmp_path: Path, kind: str, server: str
         for name, data in expected.items():
             assert opened.read(name) == data
     assert all(f"{name}.zst.age" in (snapshot.path / "SHA256SUMS").read_text() for name in expected)
+    streams = build(kind, EXAMPLES[kind].least).streams()
+    assert any("| zstd" in command for command in pull.host.sent) == (wire == "zstd" and bool(streams))

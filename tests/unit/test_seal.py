@@ -4,7 +4,7 @@ import hashlib
 import os
 import random
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pullagent import seal
 from pullagent.errors import ConnectionLost, DamageError, SealError, StoreError, UsageError, WrongIdentity
+from pullagent.model import Packed
 from pullagent.seal import Identity
 from tests.unit.memory import peak_growth
 from tests.unit.sealing import (
@@ -260,3 +261,51 @@ def test_a_secret_in_place_of_a_recipient_is_not_repeated(secret: str) -> None:
 def test_ages_version_is_known() -> None:
     """It goes into the manifest."""
     assert seal.age_version().lstrip("v")[0].isdigit()
+
+
+def packed(data: bytes, size: int = 50_000) -> list[Packed]:
+    """What comes of a host that compresses: plain chunks, each with a part of the frame."""
+    frame = subprocess.run(["zstd", "-q", "-c", "--check"], input=data, capture_output=True, check=True).stdout
+    plain = [data[at : at + size] for at in range(0, len(data), size)]
+    share = len(frame) // (len(plain) + 1)
+    parts = [Packed.of(chunk, frame[n * share : (n + 1) * share], n * share) for n, chunk in enumerate(plain)]
+    at = share * len(plain)
+    return [*parts, Packed.of(b"", frame[at:], at, last=True)]
+
+
+@pytest.mark.parametrize("size", [0, 1, 300_000])
+def test_what_came_compressed_is_stored_as_it_came(path: Path, size: int) -> None:
+    """Not compressed again: the very frame is in the file; size and hash are those of the plain bytes."""
+    data = random.Random(size).randbytes(size)
+    chunks = packed(data)
+    entry = sealed(path, chunks)
+    assert (entry.plain_bytes, entry.plain_sha256) == (size, hashlib.sha256(data).hexdigest())
+    age = subprocess.run(["age", "-d", "-i", str(IDENTITY_FILE), str(path)], capture_output=True, check=True)
+    assert age.stdout == b"".join(chunk.packed for chunk in chunks)
+    assert unsealed(path, entry) == data
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda c: c[1:],
+        lambda c: c[:-1],
+        lambda c: [*c[:2], *c[3:]],
+        lambda c: [c[1], c[0], *c[2:]],
+        lambda c: [*c, c[-1]],
+        lambda c: [*c[:2], bytes(c[2]), *c[3:]],
+        lambda c: [*c, b"more"],
+    ],
+    ids=["no beginning", "no end", "a gap", "order", "twice", "one in clear", "more in clear"],
+)
+def test_a_compressed_stream_that_is_not_whole(path: Path, spoil: Callable[[list[bytes]], list[bytes]]) -> None:
+    """Whoever passes chunks on may not leave any out: what is stored would not be what was hashed."""
+    with pytest.raises(SealError, match="came compressed"):
+        sealed(path, spoil([*packed(random.Random(1).randbytes(300_000))]))
+
+
+def test_what_is_changed_on_the_way_is_compressed_here(path: Path) -> None:
+    """Chunks that a source cut or rewrote have lost what they came as, and are like any other."""
+    data = random.Random(2).randbytes(300_000)
+    entry = sealed(path, [chunk[:10] + chunk[10:] for chunk in packed(data)])
+    assert unsealed(path, entry) == data

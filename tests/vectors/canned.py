@@ -58,7 +58,9 @@ class CannedHost:
     def open(self, command: str, good: tuple[int, ...] = (0,)) -> CannedStream:
         """The recorded output, compressed where that was asked for."""
         data = self.read(command)
-        return CannedStream(zstandard.compress(data) if "| zstd" in command else data)
+        return CannedStream(
+            zstandard.ZstdCompressor(write_checksum=True).compress(data) if "| zstd" in command else data
+        )
 
     def read(self, command: str, limit: int = 16 << 20) -> bytes:
         """The recorded output; Undeclared for what the source did not declare."""
