@@ -63,7 +63,7 @@ LAYERS = """
     its parts            host.command host.keys
     its connection       host.connection
     its failures         host.failures
-    its bounds           host.bounds
+    its bounds           host.bounds host.buffer
     its login            host.login
     stray identities     identities
     store and seal       store seal plausibility retention

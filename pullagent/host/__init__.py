@@ -73,9 +73,12 @@ class Host:
     def _channel(self, command: str) -> "paramiko.Channel":
         assert self._connection is not None, "used outside its with block"
         self._stop.check()
+        from pullagent.host.buffer import Pieces
+
         with named_errors(self._login):
             channel: paramiko.Channel = self._connection.transport.open_session(timeout=self._limits.connect_s)
             channel.settimeout(TICK_S)
+            channel.in_buffer = Pieces()  # type: ignore[assignment]
             self._execute(channel, command)
         return channel
 

@@ -13,7 +13,8 @@ from pullagent.model import StopSignal
 if TYPE_CHECKING:
     import paramiko
 
-CHUNK = 1 << 20
+# fits the cache of a core, through which each chunk passes several times: hashed, checked, compressed
+CHUNK = 256 << 10
 STDERR_KEPT = 64 << 10
 TICK_S = 1.0
 _PACKET = 32 << 10
