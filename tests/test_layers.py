@@ -1,6 +1,7 @@
 """The shape of the package, read from its syntax trees: imports point down, and some things happen in one place."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.unit.toml import changed, document
+
 PACKAGE = Path(__file__).parents[1] / "pullagent"
 
 # A module imports only from lines below its own. A new module belongs on one of these lines, or on one of its own.
@@ -18,10 +21,11 @@ LAYERS = """
     command line         cli.app
     its verbs            cli.config cli.doctor cli.fetch cli.gate cli.list cli.restore cli.run cli.show cli.trust
     further verbs        cli.drill cli.history cli.init cli.key cli.pin cli.prune cli.status cli.verify
+    which there are      cli.verbs
     its progress         cli.progress cli.nagios
     its lists            cli.diagnoses cli.restored
     its screen           cli.ui cli
-    its service manager  cli.service cli.streams
+    its service manager  cli.service cli.streams cli.screen
     a whole run          run
     what is told of it   monitoring.announce
     its package          monitoring
@@ -282,12 +286,26 @@ def test_decisions_are_pure(name: str) -> None:
     assert not [c for c in calls if c.endswith((".now", ".utcnow", ".today")) or c == "open"]
 
 
-def test_the_command_line_starts_without_the_ssh_library() -> None:
-    """`pullagent list` needs no SSH: importing the command line loads neither fabric nor paramiko."""
-    code = "import sys, pullagent.cli.app; print(sorted({m.partition('.')[0] for m in sys.modules}))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent, timeout=60
+NEEDLESS = ("fabric", "paramiko", "cryptography", "pydantic", "rich", "zstandard", "asyncio", "email")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["status"], ["prune", "--dry-run"]], ids=" ".join)
+def test_a_look_loads_no_more_than_it_needs(tmp_path: Path, arguments: list[str]) -> None:
+    """Who looks waits for imports first: none that connects, compresses, restores or draws for a terminal."""
+    (tmp_path / "hosts.toml").write_text(document(changed("store path", "store")))
+    code = (
+        f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); sys.argv[1:] = {arguments}"
     )
-    assert "'pullagent'" in done.stdout
-    assert "paramiko" not in done.stdout
-    assert "fabric" not in done.stdout
+    code += "; from pullagent.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=PACKAGE.parent,
+        timeout=60,
+        env=os.environ | {"PULLAGENT_CONFIG": str(tmp_path / "hosts.toml")},
+    )
+    loaded = set(done.stderr.splitlines()[-1].split())
+    assert "pullagent.cli.app" in loaded
+    assert {name for name in loaded if name.partition(".")[0] in NEEDLESS} == set()
+    assert {name for name in loaded if name.endswith((".restore", ".throwaway"))} == set()

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from typer.main import get_command
-
 from pullagent import __version__
-from pullagent.cli.app import app
+from pullagent.cli.app import whole
 
 ROOT = Path(__file__).parents[1]
 ABOUT = """\
@@ -80,7 +78,7 @@ def exit_codes() -> Iterator[tuple[str, str]]:
 
 def page() -> str:
     """The whole page."""
-    command: Any = get_command(app)
+    command = whole()
     lines = [
         f'.TH PULLAGENT 1 "" "pullagent {__version__}" "User Commands"',
         *(".SH NAME", "pullagent \\- a backup agent that pulls"),

@@ -3,34 +3,13 @@
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 from typer.main import get_command
 
 from pullagent import __version__, privileges
-from pullagent.cli import config as config_verbs
-from pullagent.cli import (
-    doctor,
-    drill,
-    fetch,
-    gate,
-    history,
-    init,
-    key,
-    nagios,
-    pin,
-    prune,
-    restore,
-    run,
-    show,
-    status,
-    streams,
-    trust,
-    ui,
-    verify,
-)
-from pullagent.cli import list as list_verb
+from pullagent.cli import streams, ui, verbs
 from pullagent.cli.service import Priority
 from pullagent.errors import Interrupted, PullAgentError, UsageError
 
@@ -39,9 +18,11 @@ _CommandLineError = cast("type[typer.BadParameter]", typer.BadParameter.__bases_
 
 app = typer.Typer(
     name="pullagent",
+    cls=verbs.Verbs,
     help="Pull database dumps over SSH into an encrypted, dated store; list, fetch and restore them.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=verbs.MARKUP,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -64,31 +45,17 @@ def _options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     """What stands before the verb."""
+    context.obj = config
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
         raise typer.Exit(2)
 
 
-for verb in (
-    init,
-    run,
-    list_verb,
-    show,
-    status,
-    fetch,
-    verify,
-    restore,
-    drill,
-    prune,
-    pin,
-    history,
-    trust,
-    gate,
-    doctor,
-):
-    verb.register(app)
-app.add_typer(config_verbs.app, name="config")
-app.add_typer(key.app, name="key")
+def whole() -> Any:
+    """The command line with every verb loaded, for who wants to know all its options."""
+    group: Any = get_command(app)
+    group.commands = {name: verbs.loaded(name) for name in verbs.VERBS}
+    return group
 
 
 def main() -> None:
@@ -121,8 +88,10 @@ def _run(arguments: list[str]) -> int:
     except _CommandLineError as error:
         name = error.ctx.command_path if error.ctx else "pullagent"
         ui.fail(UsageError(error.format_message() or "what should it do?", f"{name} --help"))
+        from pullagent.cli.nagios import UNKNOWN
+
         # 2 would tell a monitoring system of a verdict
-        return nagios.UNKNOWN if _asks_for_status(error, arguments) else 2
+        return UNKNOWN if _asks_for_status(error, arguments) else 2
     except OSError as error:
         ui.fail(PullAgentError(f"{error.filename or 'the system'}: {error.strerror}"))
         return 1

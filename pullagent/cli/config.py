@@ -7,10 +7,16 @@ import typer
 
 from pullagent import config as configs
 from pullagent.cli import ui
+from pullagent.cli.verbs import Group
 from pullagent.sources import KINDS
 from pullagent.tables import schema as schema_of
 
-app = typer.Typer(help="Check hosts.toml, or print its JSON schema.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Check hosts.toml, or print its JSON schema.", no_args_is_help=True)
+
+
+def register(within: typer.Typer) -> None:
+    """Add the group."""
+    within.add_typer(app, name="config")
 
 
 @app.command()

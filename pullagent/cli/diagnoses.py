@@ -20,12 +20,12 @@ def show(one: Diagnosis, place: str = "") -> None:
     name = f"{one.name}  ".ljust(_NAME)
     first, *others = _lines(one.detail, len(name))
     body = "dim" if one.result == "ok" else ""
-    ui.out.print(Text.assemble((f"{word:{_RESULT}}", style), (ui.clean(place + name), body), (first, body)))
+    ui.out.console.print(Text.assemble((f"{word:{_RESULT}}", style), (ui.clean(place + name), body), (first, body)))
     for line in others:
-        ui.out.print(Text(" " * (_RESULT + _NAME) + line, style=body))
+        ui.out.console.print(Text(" " * (_RESULT + _NAME) + line, style=body))
     # what is to be copied is never broken
     for line in one.hint.splitlines():
-        ui.out.print(Text.assemble((" " * _RESULT + "hint: ", "bold cyan"), ui.clean(line)))
+        ui.out.console.print(Text.assemble((" " * _RESULT + "hint: ", "bold cyan"), ui.clean(line)))
 
 
 def _lines(detail: str, taken: int) -> list[str]:

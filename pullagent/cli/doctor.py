@@ -52,7 +52,7 @@ def _shown(found: Iterable[Diagnosis]) -> Iterator[Diagnosis]:
     for one in found:
         here = one.host or "this machine"
         if ui.out.is_terminal and here != place:
-            ui.out.print(Text(ui.clean(here), style="bold"))
+            ui.out.console.print(Text(ui.clean(here), style="bold"))
         place = here
         diagnoses.show(one, "" if ui.out.is_terminal else f"{here}  ")
         yield one

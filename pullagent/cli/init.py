@@ -105,7 +105,7 @@ def init(
 
 def _place(context: typer.Context) -> Path:
     """Where hosts.toml is to lie: where the other verbs look first."""
-    named = context.find_root().params.get("config") or os.environ.get("PULLAGENT_CONFIG")
+    named = context.obj or os.environ.get("PULLAGENT_CONFIG")
     return Path(named) if named else ui.CONFIG_PLACES[0]
 
 

@@ -7,13 +7,19 @@ import typer
 
 from pullagent import keys
 from pullagent.cli import ui
+from pullagent.cli.verbs import Group
 from pullagent.errors import NoSuchSnapshot, WrongIdentity
 from pullagent.store import Store
 
 if TYPE_CHECKING:
     from pullagent.key_check import KeyCheck
 
-app = typer.Typer(help="Prove that a held identity opens what is stored.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Prove that a held identity opens what is stored.", no_args_is_help=True)
+
+
+def register(within: typer.Typer) -> None:
+    """Add the group."""
+    within.add_typer(app, name="key")
 
 
 @app.callback()

@@ -268,7 +268,7 @@ def progress(*, quiet: bool = False) -> AbstractContextManager[Observer]:
     """Bars on a terminal, plain lines elsewhere; nothing when `quiet`. A service manager that asks hears it too."""
     shown: AbstractContextManager[Observer] = nullcontext(Warnings())
     if not quiet:
-        shown = Bars(ui.err) if ui.err.is_terminal else Lines()
+        shown = Bars(ui.err.console) if ui.err.is_terminal else Lines()
     return Status(shown) if watched() else shown
 
 

@@ -8,35 +8,36 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from pullagent import config as configs
-from pullagent import keys, privileges
+from pullagent import privileges
 from pullagent.cli import streams
+from pullagent.cli.screen import Screen
 from pullagent.cli.service import Priority, credential, mark
 from pullagent.config import Config
 from pullagent.errors import ConfigError, Interrupted, PullAgentError, StoreError, UsageError
 from pullagent.ledger import Ledger
 from pullagent.model import RefQuery, Snapshot, SourceName
-from pullagent.seal import IDENTITY_LIMIT, Identity
 from pullagent.sources import KINDS
 from pullagent.store import Store
 from pullagent.words import span as span
+
+if TYPE_CHECKING:
+    from pullagent.seal import Identity
 
 _WORD = 12
 CONFIG_PLACES = (Path("/etc/pullagent/hosts.toml"), Path("hosts.toml"))
 # what a terminal would obey, or show in another order than it stands
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
-out = Console(highlight=False, markup=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+out = Screen()
+err = Screen(stderr=True)
 
 
 def prepare_process() -> None:
@@ -66,30 +67,31 @@ def typed(text: str) -> str:
 
 def say(text: str = "", priority: Priority | None = None) -> None:
     """One line on standard output; its priority in the journal is that of its beginning unless given."""
-    _put(out, Text(clean(text)), priority)
+    _put(out, priority, (clean(text), ""))
 
 
 def tell(text: str, priority: Priority | None = None) -> None:
     """One line on standard error, for what goes along with the result; its priority as with `say`."""
-    _put(err, Text(clean(text)), priority)
+    _put(err, priority, (clean(text), ""))
 
 
 def fail(error: PullAgentError) -> None:
     """`error:` and `hint:` on standard error."""
     for number, line in enumerate(error.message.splitlines() or [""]):
-        head = ("error: ", "bold red") if not number else "       "
+        head = ("error: ", "bold red") if not number else ("       ", "")
         # on a terminal words stay whole; what is to be copied from stands in hints, which are never broken
-        _put(err, Text.assemble(head, clean(line)), Priority.ERROR, soft_wrap=not err.is_terminal)
+        _put(err, Priority.ERROR, head, (clean(line), ""), fit=True)
     for line in error.hint.splitlines():
-        _put(err, Text.assemble(("hint: ", "bold cyan"), clean(line)), Priority.NOTICE)
+        _put(err, Priority.NOTICE, ("hint: ", "bold cyan"), (clean(line), ""))
 
 
-def _put(console: Console, text: Text, priority: Priority | None, *, soft_wrap: bool = True) -> None:
+def _put(screen: Screen, priority: Priority | None, *parts: tuple[str, str], fit: bool = False) -> None:
     """Print; in the journal each line with its priority, so that no text from elsewhere can claim another."""
-    prefix = mark(console.file, Priority.of(text.plain) if priority is None else priority)
+    plain = "".join(text for text, _ in parts)
+    prefix = mark(screen.stream, Priority.of(plain) if priority is None else priority)
     if prefix:
-        text = Text(prefix + text.plain.replace("\n", f"\n{prefix}"))
-    console.print(text, soft_wrap=soft_wrap)
+        parts = ((prefix + plain.replace("\n", f"\n{prefix}"), ""),)
+    screen.put(*parts, fit=fit)
 
 
 def print_json(**fields: Any) -> None:
@@ -99,21 +101,58 @@ def print_json(**fields: Any) -> None:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
     """A table on a terminal; else aligned plain lines, never cut. The first column is never cut or wrapped."""
+    lines = [[_cell(cell) for cell in row] for row in [columns, *rows]]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    wide = sum(widths) + 2 * (len(widths) - 1) > out.width if out.is_terminal else True
+    if not wide and all(map(_is_narrow, chain.from_iterable(lines))):
+        _draw(lines, widths, [column in right for column in columns])
     # in a very narrow window complete lines that the terminal wraps are better than references cut short
-    if not out.is_terminal or out.width < _narrowest(columns, rows, right):
-        lines = [[_cell(cell) for cell in row] for row in [columns, *rows]]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+    elif out.is_terminal and out.width >= _narrowest(columns, rows, right):
+        _wrap(columns, lines[1:], right)
+    else:
+        form = "  ".join(f"{{:{width}}}" for width in widths)
         prefix = mark(sys.stdout, Priority.INFO)
-        for line in lines:
-            text = "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
-            sys.stdout.write(f"{prefix}{text}\n")
-        return
+        sys.stdout.write("".join(f"{prefix}{form.format(*line).rstrip()}\n" for line in lines))
+
+
+def _draw(lines: Sequence[Sequence[str]], widths: Sequence[int], right: Sequence[bool]) -> None:
+    """A table that fits. To find that out rich takes the better part of a millisecond a row, and a list is long."""
+    inks = {style: _ink(style) for style in ("", "bold", "green", "bold red", "yellow")}
+    for number, line in enumerate(lines):
+        cells = []
+        for cell, width, at_right in zip(line, widths, right, strict=True):
+            before, after = inks[_style(cell) if number else "bold"]
+            gap = " " * (width - len(cell))
+            cells.append(f"{gap}{before}{cell}{after}" if at_right else f"{before}{cell}{after}{gap}")
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def _ink(style: str) -> tuple[str, str]:
+    """What begins a style on this terminal, and what ends it."""
+    from rich.text import Text
+
+    with out.console.capture() as drawn:
+        out.console.print(Text("|", style=style), end="")
+    before, _, after = drawn.get().partition("|")
+    return before, after
+
+
+def _is_narrow(cell: str) -> bool:
+    """Whether a cell is as wide on a terminal as it has characters."""
+    return cell.replace("·", ".").isascii()
+
+
+def _wrap(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
+    """A table whose words go on below where they do not fit."""
+    from rich.table import Table
+    from rich.text import Text
+
     view = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for number, column in enumerate(columns):
         view.add_column(column, justify="right" if column in right else "left", no_wrap=number == 0 or column in right)
     for row in rows:
-        view.add_row(*(Text(_cell(cell), style=_style(cell)) for cell in row))
-    out.print(view, soft_wrap=False)
+        view.add_row(*(Text(cell, style=_style(cell)) for cell in row))
+    out.console.print(view, soft_wrap=False)
 
 
 def _narrowest(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> int:
@@ -142,12 +181,15 @@ def facts(pairs: Sequence[tuple[str, str]]) -> None:
         for name, value in pairs:
             say(f"{name + ':':{width}}{value}")
         return
+    from rich.table import Table
+    from rich.text import Text
+
     view = Table.grid(padding=(0, 1, 0, 0))
     view.add_column(no_wrap=True)
     view.add_column(overflow="fold")
     for name, value in pairs:
         view.add_row(f"{name}:", Text(clean(value), style=_style(value)))
-    out.print(view, soft_wrap=False)
+    out.console.print(view, soft_wrap=False)
 
 
 def _cell(text: str) -> str:
@@ -207,7 +249,7 @@ def load_config(path: Path | None) -> Config:
 
 def config_of(context: typer.Context) -> Config:
     """The configuration that the global options name."""
-    return load_config(context.find_root().params.get("config"))
+    return load_config(context.obj)
 
 
 def as_store_owner(config: Config) -> Config:
@@ -234,8 +276,11 @@ def find(config: Config, reference: str) -> tuple[Store, Snapshot]:
     return store, store.resolve(RefQuery.parse(reference))
 
 
-def read_identity(source: Path) -> Identity:
+def read_identity(source: Path) -> "Identity":
     """The identity from a file, or from standard input for `-`; a passphrase before it is asked for once, here."""
+    from pullagent import keys
+    from pullagent.seal import IDENTITY_LIMIT, Identity
+
     identity = Identity(sys.stdin.buffer.read(IDENTITY_LIMIT + 1)) if str(source) == "-" else Identity.read(source)
     if not keys.is_locked(identity.data):
         return identity
@@ -246,8 +291,10 @@ def read_identity(source: Path) -> Identity:
 
 def ask(question: str) -> str | None:
     """What is typed in answer, without spaces around it; None at the end of input."""
+    from rich.text import Text
+
     try:
-        return err.input(Text(f"{clean(question)} ")).strip()
+        return err.console.input(Text(f"{clean(question)} ")).strip()
     except EOFError:
         tell("")
         return None
@@ -265,7 +312,7 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     need_terminal()
     # read, not copied: on a terminal its words stay whole
-    _put(err, Text(clean(question)), None, soft_wrap=not err.is_terminal)
+    _put(err, None, (clean(question), ""), fit=True)
     if (ask("type yes to go on:") or "").lower() != "yes":
         raise UsageError("not confirmed; nothing was done")
 

@@ -271,7 +271,8 @@ def test_no_window_is_too_narrow_for_a_reference(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
     """On a terminal of any width the first column and the sizes stand whole, and nothing is left out."""
-    monkeypatch.setattr(ui, "out", Console(force_terminal=True, color_system=None, width=width, soft_wrap=True))
+    console = Console(force_terminal=True, color_system=None, width=width, soft_wrap=True)
+    monkeypatch.setattr(ui.out, "console", console)
     ui.table(("Snapshot", "Stored", "State"), [(LONG, "10.8 kB", "good and verified")], right=("Stored",))
     shown = capsys.readouterr().out
     assert all(word in shown for word in (LONG, "10.8 kB", "good", "verified"))

@@ -8,12 +8,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from pullagent.cli.app import app
+from pullagent.cli.app import whole
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted(path for path in (ROOT / "systemd").iterdir() if path.suffix in (".service", ".timer"))
@@ -70,7 +68,7 @@ def test_a_service_calls_a_verb_that_exists(unit: Path) -> None:
     if not program.endswith("/pullagent"):
         assert (ROOT / "systemd" / Path(program).name).stat().st_mode & 0o111
         return
-    command: Any = get_command(app)
+    command = whole()
     command = command.commands[words.pop(0)]
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if word.startswith("-")} <= known
@@ -111,7 +109,7 @@ def manual() -> str:
 def test_the_manual_names_every_verb_and_option(manual: str) -> None:
     """It is made from the command line, groups of verbs included, and lists the exit codes."""
     text = manual.replace("\\-", "-")
-    command: Any = get_command(app)
+    command = whole()
     pairs = [(name, inner) for name, inner in command.commands.items()]
     for name, inner in pairs:
         for path, verb in getattr(inner, "commands", {"": inner}).items():

@@ -19,15 +19,14 @@ from pullagent.sources.base import (
     Opened,
     Remote,
     RemotePath,
+    Restoration,
     RestoreOptions,
     Throwaway,
     once,
     stored_inventory,
 )
-from pullagent.sources.influxdb import throwaway as rehearsed
 from pullagent.sources.influxdb.commands import COUNT_LIMIT_S, Commands
 from pullagent.sources.influxdb.inventory import Inventory, column_of, databases_in, free_bytes, parse_json
-from pullagent.sources.influxdb.restore import Restore
 
 
 def _database(name: str) -> str:
@@ -114,14 +113,18 @@ class InfluxDB:
         except PullAgentError as error:
             yield of_error("staging", error)
 
-    def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restore:
+    def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restoration:
         """Into a server that has none of these databases, or has them without points; then counts are compared."""
+        from pullagent.sources.influxdb.restore import Restore
+
         findings = Findings()
         self._probe(host, findings)
         return Restore(host, snapshot, options, self._commands, findings.server_version)
 
     def throwaway(self, machine: Machine, origin: Origin) -> Throwaway:
         """An InfluxDB on two free loopback ports, with its data and its staging in the machine's directory."""
+        from pullagent.sources.influxdb import throwaway as rehearsed
+
         api, backup = rehearsed.start(machine)
         staging = str(machine.directory / "tmp")
         there = replace(self, api=api, backup=backup, staging=staging, env_file=None, config_files=(), sudo=False)

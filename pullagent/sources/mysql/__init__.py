@@ -19,6 +19,7 @@ from pullagent.sources.base import (
     Opened,
     Remote,
     RemotePath,
+    Restoration,
     RestoreOptions,
     Throwaway,
     once,
@@ -26,10 +27,8 @@ from pullagent.sources.base import (
 )
 from pullagent.sources.mysql import accounts as composed
 from pullagent.sources.mysql import inventory as inventories
-from pullagent.sources.mysql import throwaway as rehearsed
 from pullagent.sources.mysql.commands import CLIENT, KNOWN_OPTIONS, LOAD, Commands, is_harmless_option
 from pullagent.sources.mysql.inventory import Inventory
-from pullagent.sources.mysql.restore import Restore
 from pullagent.sources.mysql.server import Server, explained, probe
 
 _HARMLESS = re.compile(r"\[Warning\]|Deprecated program name|warning: setlocale|Could not chdir to home|^\s*$")
@@ -141,12 +140,16 @@ class MySQL:
         yield judged("grants", lambda: self._refuse_grants(server))
         yield judged("databases", lambda: self._refuse_content(server, self._inventory(host)))
 
-    def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restore:
+    def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restoration:
         """Accounts, data and grants, in this order, into a server whose databases of these names are empty."""
+        from pullagent.sources.mysql.restore import Restore
+
         return Restore(host, snapshot, options, self.socket)
 
     def throwaway(self, machine: Machine, origin: Origin) -> Throwaway:
         """A server of its own kind, MySQL or MariaDB, behind a socket in the machine's directory."""
+        from pullagent.sources.mysql import throwaway as rehearsed
+
         socket, version = rehearsed.start(machine, mariadb=origin.kind == "mariadb")
         return Throwaway(replace(self, socket=socket, option_file=None), version)
 
