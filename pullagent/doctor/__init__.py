@@ -24,7 +24,7 @@ from pullagent.gate import DIGEST_COMMAND, digest_of, explained, renewal
 from pullagent.host import Host, Limits
 from pullagent.host.keys import pinned_keys
 from pullagent.logins import pull_login
-from pullagent.model import Snapshot, SourceName, StopSignal
+from pullagent.model import Address, Snapshot, SourceName, StopSignal
 from pullagent.sources.base import Remote, Source, Stream
 from pullagent.store import Store
 from pullagent.wire.commands import commands_of
@@ -163,6 +163,14 @@ class _Asked:
     def send(self, command: str, chunks: Iterator[bytes], stop: StopSignal | None = None) -> bytes:
         """As the host does."""
         return self._remote.send(command, chunks, stop)
+
+    def converse(self, command: str, chunks: Iterator[bytes], stop: StopSignal | None = None) -> Stream:
+        """As the host does."""
+        return self._remote.converse(command, chunks, stop)
+
+    def to(self, address: Address) -> AbstractContextManager[Remote]:
+        """As the host does."""
+        return self._remote.to(address)
 
     def read(self, command: str, limit: int = 16 << 20) -> bytes:
         """As the host does; HostError for what its gate refuses or what takes too long."""

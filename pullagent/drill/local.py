@@ -11,11 +11,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from pullagent.errors import CommandFailed, HostError, PullAgentError, Stopped
 from pullagent.host.command import CHUNK, STDERR_KEPT, brief
-from pullagent.model import StopSignal
+from pullagent.model import Address, StopSignal
 from pullagent.privileges import Owner
 
 _TICK_S = 0.2
@@ -55,6 +55,16 @@ class LocalHost:
         """Run a command with `chunks` as its standard input; what it wrote to standard output (the last 64 KiB)."""
         with self._started(command, (0,), stop or self._stop, subprocess.PIPE) as output:
             return output.feed(chunks)
+
+    def converse(self, command: str, chunks: Iterable[bytes], stop: StopSignal | None = None) -> "Output":
+        """Start a command that reads `chunks`, as they come, while its output is read."""
+        output = self._started(command, (0,), stop or self._stop, subprocess.PIPE)
+        output.hear(chunks)
+        return output
+
+    def to(self, address: Address) -> NoReturn:
+        """There is no way from here: HostError."""
+        raise HostError(f"{self.name} logs in nowhere: {address.place}")
 
     def _started(self, command: str, good: tuple[int, ...], stop: StopSignal, stdin: int) -> "Output":
         self._stop.check()
@@ -127,13 +137,8 @@ class Output:
         """Write `chunks` to the command's input, close it, wait for the good end; the tail of its output."""
         tail = _Tail(_pipe(self._process.stdout))
         tail.start()
-        stdin = _pipe(self._process.stdin)
         try:
-            for chunk in chunks:
-                view = memoryview(chunk)
-                while view:
-                    view = view[stdin.write(view) :]
-            stdin.close()
+            self._write(chunks)
         except BrokenPipeError as error:
             # the command ended before it had read all: its status says more than the broken pipe
             tail.join()
@@ -144,6 +149,23 @@ class Output:
         tail.join()
         self._expect_good_end()
         return tail.data
+
+    def hear(self, chunks: Iterable[bytes]) -> None:
+        """Write `chunks` to the command's input in a thread of its own; its end shows where the output is read."""
+
+        def write() -> None:
+            with suppress(OSError, ValueError):
+                self._write(chunks)
+
+        threading.Thread(target=write, daemon=True).start()
+
+    def _write(self, chunks: Iterable[bytes]) -> None:
+        stdin = _pipe(self._process.stdin)
+        for chunk in chunks:
+            view = memoryview(chunk)
+            while view:
+                view = view[stdin.write(view) :]
+        stdin.close()
 
     def _listen(self) -> None:
         with suppress(OSError, ValueError):

@@ -7,6 +7,8 @@ is the only place that imports fabric and paramiko, and does so only when it con
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pullagent.errors import HostError
@@ -14,7 +16,7 @@ from pullagent.host.command import TICK_S, Output, brief
 from pullagent.host.connection import close, connect
 from pullagent.host.failures import named_errors
 from pullagent.host.login import Limits, Login
-from pullagent.model import StopSignal
+from pullagent.model import Address, StopSignal
 
 if TYPE_CHECKING:
     import paramiko
@@ -69,6 +71,22 @@ class Host:
         without_stall = Limits(self._limits.connect_s, self._limits.total_s, self._limits.total_s)
         with Output(self._channel(command), command, (0,), self.name, without_stall, stop or self._stop) as output:
             return output.feed(chunks)
+
+    def converse(self, command: str, chunks: Iterable[bytes], stop: StopSignal | None = None) -> "Output":
+        """Start a command that reads `chunks`, as they come, while its output is read."""
+        output = Output(self._channel(command), command, (0,), self.name, self._limits, stop or self._stop)
+        output.hear(chunks)
+        return output
+
+    def to(self, address: Address) -> "AbstractContextManager[Host]":
+        """Another account or server, with the same key and the same pinned host keys; itself where it is the same."""
+        own = self._login.address
+        user, port = address.user or own.user, address.port or 22
+        if (address.host, port, user) == (own.host, self._login.port, own.user):
+            return nullcontext(self)
+        there = Address(address.host, port, user)
+        login = replace(self._login, name=there.place, address=there, gateway=None)
+        return Host(login, self._limits, self._stop)
 
     def _channel(self, command: str) -> "paramiko.Channel":
         assert self._connection is not None, "used outside its with block"

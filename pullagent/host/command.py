@@ -88,6 +88,21 @@ class Output:
         self._expect_good_end()
         return tail.data
 
+    def hear(self, chunks: Iterable[bytes]) -> None:
+        """Write `chunks` to the command's input, and then close it, in a thread of its own.
+
+        What goes wrong there shows where the output is read.
+        """
+        threading.Thread(target=self._write, args=(chunks,), daemon=True).start()
+
+    def _write(self, chunks: Iterable[bytes]) -> None:
+        import paramiko
+
+        with suppress(OSError, EOFError, paramiko.SSHException, HostError, Stopped):
+            for chunk in chunks:
+                self._transmit(memoryview(chunk))
+            self._channel.shutdown_write()
+
     def _transmit(self, view: memoryview) -> None:
         # in pieces of one packet: Channel.sendall() copies what is left after each packet
         while view:

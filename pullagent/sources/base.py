@@ -4,15 +4,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, NoReturn, Protocol, runtime_checkable
 
 from pullagent.diagnosis import Diagnosis
-from pullagent.errors import ContentError, UsageError
+from pullagent.errors import ContentError, HostError, UsageError
 from pullagent.fields import Checked
 from pullagent.manifest import Manifest, Server
-from pullagent.model import Artifact, Check, Findings, StopSignal
+from pullagent.model import Address, Artifact, Check, Findings, StopSignal
 
 
 def _absolute(path: str) -> str:
@@ -63,6 +64,12 @@ class Remote(Protocol):
 
     def send(self, command: str, chunks: Iterator[bytes], stop: StopSignal | None = None) -> bytes:
         """Run a command with `chunks` as its standard input; the tail of its output. `stop` ends this one alone."""
+
+    def converse(self, command: str, chunks: Iterator[bytes], stop: StopSignal | None = None) -> Stream:
+        """Start a command that reads `chunks`, as they come, while its output is read. `stop` ends this one alone."""
+
+    def to(self, address: Address) -> AbstractContextManager["Remote"]:
+        """Another account or server, with the same key and the same pinned host keys; itself where it is the same."""
 
 
 class Machine(Remote, Protocol):
@@ -175,6 +182,76 @@ class Restoration(Protocol):
 
     def discard(self) -> None:
         """Drop the database of another name (`into`) that `act` made."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What this machine lends a source that keeps a copy here: a directory of its own, the time (UTC), and the signal
+    to stop.
+    """
+
+    directory: Path
+    now: datetime
+    stop: StopSignal = field(default_factory=StopSignal)
+
+
+@dataclass(frozen=True)
+class Followed:
+    """How a copy stands after a comparison with its upstream.
+
+    `agree`: whether it holds what upstream shows now. `changed`: how many refs moved, came or went; `kept`: the names
+    under which what upstream gave up stays; `counts`: what it holds, empty where nothing was looked at.
+    """
+
+    agree: bool
+    changed: int = 0
+    kept: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    version: str | None = None
+    """Of the program that upstream runs."""
+
+
+@runtime_checkable
+class Mirrored(Protocol):
+    """What a source kind offers besides when a copy in clear can be kept here and brought up to date between pulls.
+
+    The caller holds the source's lock. Any of it may be killed at any moment without harm to the copy.
+    """
+
+    @property
+    def clear_mirror(self) -> bool:
+        """Whether the copy is wanted."""
+
+    def follow(self, host: Remote, bench: Bench, *, recheck: bool = False) -> Followed:
+        """Bring the copy up to what upstream holds; `recheck`: look at all of it even if nothing changed."""
+
+    def bundled(self, bench: Bench, findings: Findings) -> Iterator[Artifact]:
+        """The artifacts of a pull, made from the copy as it is."""
+
+    def expire(self, bench: Bench, before: datetime) -> tuple[str, ...]:
+        """Let go what upstream gave up before `before` (UTC); its names."""
+
+    def taken_from(self, directory: Path) -> str:
+        """What to type to have a working copy from the one in `directory`, should everything else be lost."""
+
+
+class Nowhere:
+    """Stands for the host where a source sends no command: nobody logs in there."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> "Nowhere":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise HostError(f"{self.name}: this source sends no commands there")
+
+    open = read = send = converse = to = _refuse
 
 
 @dataclass(frozen=True)

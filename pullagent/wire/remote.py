@@ -3,13 +3,14 @@
 import re
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import zstandard
 
 from pullagent.diagnosis import Diagnosis, bad, good, of_error
 from pullagent.errors import CommandFailed, ContentError, HostError, PullAgentError, Stopped
-from pullagent.model import Manner, Packed, StopSignal
+from pullagent.model import Address, Manner, Packed, StopSignal
 from pullagent.sources.base import Remote, Source, Stream
 from pullagent.wire.choice import Choice, Past, by_link, may_pay
 from pullagent.wire.commands import FAILED, FAILED_STATUS, LINK, VERSION, streamed
@@ -47,6 +48,15 @@ class Wire:
     def send(self, command: str, chunks: Iterator[bytes], stop: StopSignal | None = None) -> bytes:
         """As the host does."""
         return self._remote.send(command, chunks, stop)
+
+    def converse(self, command: str, chunks: Iterator[bytes], stop: StopSignal | None = None) -> Stream:
+        """As the host does, no faster than it may be read."""
+        output = self._remote.converse(command, chunks, stop)
+        return _Slowed(output, self._pace) if self._pace else output
+
+    def to(self, address: Address) -> AbstractContextManager[Remote]:
+        """As the host does."""
+        return self._remote.to(address)
 
 
 def wired(

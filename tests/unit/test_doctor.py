@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,9 @@ Answer = Callable[[str], bytes]
 
 class Gated:
     """A host with both kinds of source, behind a gate that `gate` plays; it says how each command ends there."""
+
+    converse: Any = None
+    to: Any = None
 
     def __init__(self, sources: dict[str, Source], gate: Answer) -> None:
         self.name, self._gate = HOST, gate

@@ -3,6 +3,7 @@
 import io
 import tarfile
 from collections.abc import Iterator
+from typing import Any
 
 from pullagent.model import StopSignal
 from pullagent.sources.base import Stream
@@ -29,6 +30,8 @@ class Target:
     """A host on which every file holds the same; it notes what it is sent."""
 
     name = "pavroto-2"
+    converse: Any = None
+    to: Any = None
 
     def __init__(self, content: bytes) -> None:
         self.content, self.sent = content, list[str]()

@@ -7,7 +7,7 @@ import zstandard
 
 from pullagent.errors import CommandFailed
 from pullagent.gate import DIGEST_COMMAND
-from pullagent.model import Manner, StopSignal
+from pullagent.model import Address, Manner, StopSignal
 from pullagent.sources.base import Remote, Source
 from pullagent.wire.commands import commands_of, questions
 from tests.vectors import ANSWERS, DUMPS, label
@@ -77,6 +77,14 @@ class CannedHost:
         """Nothing recorded asks for input: a test that needs an answer overrides this."""
         self._expect(command)
         raise Undeclared(f"no answer was recorded to {b''.join(chunks)!r}: {command}")
+
+    def converse(self, command: str, chunks: Iterator[bytes], stop: StopSignal | None = None) -> CannedStream:
+        """What was recorded, whatever it is told."""
+        return CannedStream(self.read(command))
+
+    def to(self, address: Address) -> AbstractContextManager[Remote]:
+        """Nothing was recorded elsewhere."""
+        raise Undeclared(f"login to {address}")
 
     def _expect(self, command: str) -> None:
         if command not in self._declared:
