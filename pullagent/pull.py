@@ -15,6 +15,7 @@ from pullagent.host import Host
 from pullagent.ledger import Ledger
 from pullagent.logins import limits, pull_login
 from pullagent.manifest import ArtifactEntry, Manifest, Server
+from pullagent.mirror import Recording, bench_of, reached
 from pullagent.model import (
     Artifact,
     Findings,
@@ -28,7 +29,7 @@ from pullagent.model import (
     snapshot_id,
 )
 from pullagent.plausibility import Size, State, judge, must_stay_free
-from pullagent.sources.base import Remote, Source
+from pullagent.sources.base import Mirrored, Remote, Source
 from pullagent.store import Staging, Store
 from pullagent.turns import pick
 from pullagent.wire.choice import Past
@@ -151,13 +152,13 @@ class Puller:
         with self._store.locked(name, wait_s, self._stop):
             start = self._clock()
             self._observer.started(str(name), "connecting")
-            with self._store.stage(name, start) as staging, self._connect(host) as remote:
-                about_gate = self._ask_gate(remote, host)
+            with self._store.stage(name, start) as staging, reached(host, source, self._connect) as remote:
+                about_gate = self._ask_gate(remote, host) if source.commands() else []
                 wire = wired(remote, source, host.manner, lambda: self._past(name), self._paces.get(host.name))
                 if wire.choice.reason:
                     self._observer.noted(str(name), wire.choice.reason)
                 findings = Findings(tools={"zstd": wire.choice.zstd} if wire.choice.zstd else {})
-                sealed = [self._seal(name, staging, a) for a in source.artifacts(wire, findings)]
+                sealed = [self._seal(name, staging, a) for a in self._artifacts(name, source, wire, findings)]
                 self._stop.check()
                 size = self._judged(name, sealed)
                 if size.warning:
@@ -176,6 +177,18 @@ class Puller:
             packed=wire.choice.packed,
             warnings=(*about_gate, *findings.warnings, *findings.told),
         )
+
+    def _artifacts(self, name: SourceName, source: Source, remote: Remote, findings: Findings) -> Iterator[Artifact]:
+        """What a source has to give: of one with a mirror here, from the mirror, once that is up to date."""
+        if not isinstance(source, Mirrored) or not source.clear_mirror:
+            return source.artifacts(remote, findings)
+        recording = Recording(self._store, name, self._clock)
+        with recording.ends():
+            followed = recording.follow(source, remote, self._stop)
+        findings.server_version = followed.version
+        for warning in followed.warnings:
+            findings.tell(warning)
+        return source.bundled(bench_of(self._store, name, self._clock(), self._stop), findings)
 
     def _ask_gate(self, remote: Remote, host: configs.Host) -> list[str]:
         """A warning when the host's gate is not the one that hosts.toml makes; asked once a host.

@@ -20,7 +20,7 @@ LAYERS = """
     the program          __main__
     command line         cli.app
     its verbs            cli.config cli.doctor cli.fetch cli.gate cli.list cli.restore cli.run cli.show cli.trust
-    further verbs        cli.drill cli.history cli.init cli.key cli.pin cli.prune cli.status cli.verify
+    further verbs        cli.drill cli.history cli.init cli.key cli.mirror cli.pin cli.prune cli.status cli.verify
     which there are      cli.verbs
     its progress         cli.progress cli.nagios
     its lists            cli.diagnoses cli.restored
@@ -31,7 +31,7 @@ LAYERS = """
     its package          monitoring
     restoration test     drill
     use cases            doctor fetch prune pull restore monitoring.status trust verify
-    parts of theirs      doctor.local examine gate turns
+    parts of theirs      doctor.local examine turns
     the keys' proof      key_check
     its numbers          monitoring.metrics
     its letters          monitoring.bulletin
@@ -43,12 +43,20 @@ LAYERS = """
     commands right here  drill.local
     the first hour       init
     its hosts.toml       template
+    mirrors kept         mirror
+    gates of hosts       gate
     opened for them      logins opened
     a host in a pull     wire.remote
     its shell and pace   wire.choice wire.commands wire.frames wire.pace wire
     source kinds         sources
-    each kind            sources.influxdb sources.mysql
-    their restores       sources.influxdb.restore sources.mysql.restore
+    each kind            sources.git sources.influxdb sources.mysql
+    their restores       sources.git.restore sources.influxdb.restore sources.mysql.restore
+    a mirror's bundle    sources.git.bundle
+    a mirror             sources.git.mirror
+    what it follows      sources.git.upstream
+    the way there        sources.git.line
+    git itself           sources.git.program
+    its refs and places  sources.git.refs sources.git.url
     what came back       sources.mysql.compare
     what is half done    sources.halfway
     servers of a drill   sources.influxdb.throwaway sources.mysql.throwaway
@@ -61,7 +69,7 @@ LAYERS = """
     their inventories    sources.influxdb.inventory sources.mysql.inventory
     their accounts       sources.mysql.accounts
     the kinds' seam      sources.base
-    content checks       checks.dump checks.tar checks
+    content checks       checks.bundle checks.dump checks.tar checks
     what they share      checks.answers
     production host      host
     its parts            host.command host.keys
@@ -73,6 +81,7 @@ LAYERS = """
     store and seal       store seal plausibility retention
     identities' locks    keys
     a look into it       store.look
+    notes on mirrors     store.mirrors
     its file system      store.durable
     its strangers, marks  store.foreign store.damage
     the ledger           ledger
@@ -107,7 +116,16 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "paramiko": ("host",),
     "zstandard": ("seal", "wire.remote"),
     "pydantic": (),
-    "subprocess": ("seal", "keys", "cli.gate", "programs", "monitoring.notify", "drill.local", "drill.throwaway"),
+    "subprocess": (
+        "seal",
+        "keys",
+        "cli.gate",
+        "programs",
+        "monitoring.notify",
+        "drill.local",
+        "drill.throwaway",
+        "sources.git.program",
+    ),
     "typer": ("cli",),
     "click": ("cli",),
     "rich": ("cli",),
@@ -129,8 +147,11 @@ PURE = (
     "wire.choice",
     "wire.commands",
     "wire.frames",
+    "checks.bundle",
     "checks.dump",
     "checks.answers",
+    "sources.git.refs",
+    "sources.git.url",
     "sources.mysql.accounts",
     "sources.mysql.commands",
     "sources.mysql.inventory",

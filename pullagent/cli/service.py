@@ -2,6 +2,8 @@
 
 import os
 import socket
+import sys
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import IO
@@ -9,6 +11,7 @@ from typing import IO
 from pullagent.errors import ConfigError
 
 _STATUS_BYTES = 400
+_FIRST_SOCKET = 3
 
 
 class Priority(IntEnum):
@@ -77,3 +80,22 @@ def credential(name: str) -> Path | None:
         return None
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}", "look at LoadCredential= of the unit") from error
+
+
+def in_journal() -> bool:
+    """Whether what is said goes to the journal."""
+    return bool(mark(sys.stdout, Priority.INFO))
+
+
+def discard_datagrams() -> None:
+    """Empty the sockets that the service manager handed over (sd_listen_fds(3)), reading nothing of what they hold.
+
+    What comes later is left there, and so starts the unit again when it has ended.
+    """
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return
+    for number in range(_FIRST_SOCKET, _FIRST_SOCKET + int(os.environ.get("LISTEN_FDS", "0"))):
+        with suppress(OSError), socket.socket(fileno=os.dup(number)) as endpoint:
+            while True:
+                # nothing of a datagram is taken but its place in the queue
+                endpoint.recv(0, socket.MSG_DONTWAIT)

@@ -14,6 +14,7 @@ MARKUP: Literal["rich"] | None = "rich" if sys.stdout is not None and sys.stdout
 VERBS = {
     "init": "Write a first hosts.toml and make the pull key; asks on a terminal for what no option says.",
     "run": "Pull sources into the store: all, a host's, or those named.",
+    "mirror": "Compare each mirror of a git repository with its upstream, and bring it up to it.",
     "list": "List the snapshots in the store, newest first.",
     "show": "Show one snapshot: what it is, its files, where it lies.",
     "status": "Say whether each source keeps its objective; exit 0 OK, 1 warning, 2 critical, 3 unknown.",

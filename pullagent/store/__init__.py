@@ -26,6 +26,7 @@ from pullagent.model import (
     snapshot_id,
 )
 from pullagent.store import damage as damages
+from pullagent.store import mirrors
 from pullagent.store.damage import Damage
 from pullagent.store.durable import (
     directories,
@@ -37,8 +38,9 @@ from pullagent.store.durable import (
     sync_directory,
     write_durably,
 )
-from pullagent.store.foreign import LOCKS, STAGING, TRASH, strangers
+from pullagent.store.foreign import LOCKS, MIRRORS, STAGING, TRASH, strangers
 from pullagent.store.look import PIN, no_collector, read_damage, read_snapshot
+from pullagent.store.mirrors import Note
 
 
 @dataclass
@@ -150,6 +152,22 @@ class Store:
             yield
         finally:
             os.close(descriptor)
+
+    def mirror_place(self, name: SourceName) -> Path:
+        """Where the clear mirror of a source lies, or is to lie: the source's own, under its lock."""
+        return self.root / MIRRORS / name.host / f"{name.source}.git"
+
+    def mirror_note(self, name: SourceName) -> Note | None:
+        """What is known of a source's mirror; None before the first comparison."""
+        return mirrors.read(self._note(name))
+
+    def note_mirror(self, name: SourceName, note: Note) -> None:
+        """Write down what is known of it. StoreError."""
+        with storing(self._note(name)):
+            mirrors.write(self._note(name), note)
+
+    def _note(self, name: SourceName) -> Path:
+        return self.root / MIRRORS / name.host / f"{name.source}.json"
 
     def holder(self, name: SourceName) -> int | None:
         """The process that holds a source's lock (0 if the kernel does not say), without touching it. StoreError."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pullagent.model import is_safe_name, is_snapshot_id
 
-STAGING, TRASH, LOCKS = ".staging", ".trash", ".locks"
-_OWN_DIRECTORIES = frozenset({STAGING, TRASH, LOCKS, ".mirrors", "lost+found"})
+STAGING, TRASH, LOCKS, MIRRORS = ".staging", ".trash", ".locks", ".mirrors"
+_OWN_DIRECTORIES = frozenset({STAGING, TRASH, LOCKS, MIRRORS, "lost+found"})
 _OWN_FILES = frozenset({"ledger.jsonl", "hosts.toml", "known_hosts"})
 
 

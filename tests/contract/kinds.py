@@ -52,6 +52,13 @@ EXAMPLES = {
         artifacts=("backup.tar", "config.tar", "inventory.json"),
         programs=("age -d -i KEY", "zstd -d", "influxd restore"),
     ),
+    "git": Example(
+        least={"url": "/srv/git/ansible.git"},
+        most={"url": "/srv/git/it's $(id)!", "clear_mirror": False},
+        servers=("git-2.39",),
+        artifacts=("repo.bundle",),
+        programs=("age -d -i KEY", "zstd -d", "git clone", "bundle verify"),
+    ),
 }
 
 

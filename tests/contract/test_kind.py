@@ -118,9 +118,12 @@ def test_its_streams_are_commands(kind: str, which: str) -> None:
 
 @each_table
 def test_its_commands_say_what_they_are(kind: str, which: str) -> None:
-    """The first line is a comment that names the purpose, for the host's log and for messages."""
+    """The first line is a comment that names the purpose, for the host's log and for messages.
+
+    Only git's own command has a form that a git-shell, which some servers have in place of a shell, must recognise.
+    """
     for command in example(kind, which).commands():
-        assert command.startswith("# pullagent: ")
+        assert command.startswith("git-upload-pack '" if kind == "git" else "# pullagent: ")
         assert label(command)
         assert "\0" not in command
 

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,6 +28,9 @@ GB = Past(1_000_000_000, 320_000_000, 85.0)
 
 class Asked:
     """A host that answers to the questions before a stream; `link_s` is how long its zeros take."""
+
+    converse: Any = None
+    to: Any = None
 
     def __init__(self, link_s: float = 0.0, zstd: bytes | CommandFailed = b"*** zstd v1.5.4, by Y ***\n") -> None:
         self.name, self.asked = "h", list[str]()

@@ -4,6 +4,7 @@ import random
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import zstandard
@@ -23,6 +24,9 @@ TEXT = b"".join(b"INSERT INTO purchases VALUES (%d,'someone',%d);\n" % (n, n * 7
 
 class Sent:
     """A host that sends these chunks, and then fails if it is to."""
+
+    converse: Any = None
+    to: Any = None
 
     def __init__(self, chunks: Iterable[bytes], error: CommandFailed | None = None) -> None:
         self.name, self.stderr, self.status = "h", "", 0

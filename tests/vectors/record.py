@@ -7,9 +7,13 @@ import json
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+from pullagent.host import Host, Limits, Login
+from pullagent.model import Address, Findings, StopSignal
+from pullagent.sources.git import Git
 from pullagent.sources.influxdb import InfluxDB
 from pullagent.sources.mysql import MySQL
 from tests.lab.data import EXTRA, agama_sql, seed_influx
@@ -17,7 +21,9 @@ from tests.lab.database import DatabaseServer
 from tests.lab.errors import LabError
 from tests.lab.mariadb import MariaDB
 from tests.lab.mysql import MySQL as RealMySQL
+from tests.lab.processes import run
 from tests.lab.production import ProductionHost
+from tests.lab.repository import Repository
 from tests.vectors import ANSWERS, DUMPS, label
 from tests.vectors.corners import CORNERS_SQL, MARIADB_CORNERS_SQL
 
@@ -35,6 +41,7 @@ def main() -> None:
             _record_database(name, host)
     with tempfile.TemporaryDirectory() as scratch, ProductionHost(Path(scratch)) as host:
         _record_influx(host)
+        _record_git(host)
 
 
 def _record_database(name: str, host: ProductionHost) -> None:
@@ -90,6 +97,33 @@ def _record_influx(host: ProductionHost) -> None:
     for command in InfluxDB(("logs",), api=api, backup=backup, staging=str(host.staging)).commands():
         kind = "tar" if label(command) in ("backup", "configuration") else "txt"
         _write(ANSWERS / "influxdb-1.6" / f"{label(command)}.{kind}", _answer(host, command), host)
+
+
+class _Listening(Host):
+    """A host that keeps what a command says while it is talked to."""
+
+    said = b""
+
+    def converse(self, command: str, chunks: Iterable[bytes], stop: StopSignal | None = None) -> Any:
+        """Its output; the last command's is kept."""
+        self.said = b""
+        for chunk in super().converse(command, chunks, stop):
+            self.said += chunk
+            yield chunk
+
+
+def _record_git(host: ProductionHost) -> None:
+    repository = Repository(host.directory / "ansible.git")
+    repository.decorate()
+    host.trust(host.directory / "pins")
+    address = Address("127.0.0.1", host.sshd.port, host.sshd.user)
+    login = Login("pavroto-2", address, host.directory / "pins", (host.identity,))
+    with (there := _Listening(login, Limits(), StopSignal())):
+        for artifact in Git(str(repository.bare), clear_mirror=False).artifacts(there, Findings()):
+            for _ in artifact.stream:
+                pass
+        version = run(["git", "version"]).decode().split()[2].rpartition(".")[0]
+        _write(ANSWERS / f"git-{version}" / "upload-pack.bin", there.said, host)
 
 
 def _answer(host: ProductionHost, command: str) -> bytes:

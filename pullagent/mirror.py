@@ -1,0 +1,233 @@
+"""Use case: keep the clear mirrors up to what their upstreams hold, and let go what those gave up long ago."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from pullagent import config as configs
+from pullagent.config import Config
+from pullagent.errors import LockedError, PullAgentError, Stopped, UsageError
+from pullagent.gate import explained
+from pullagent.host import Host
+from pullagent.ledger import Ledger
+from pullagent.logins import limits, pull_login
+from pullagent.model import SourceName, StopSignal
+from pullagent.sources.base import Bench, Followed, Mirrored, Nowhere, Remote, Source
+from pullagent.store import Store
+from pullagent.store.mirrors import Note
+
+_AT_ONCE = 4
+_KEPT_SHOWN = 50
+Connect = Callable[[configs.Host], AbstractContextManager[Remote]]
+
+
+@dataclass(frozen=True)
+class Passed:
+    """How one mirror's comparison ended. `outcome` is same, updated, differs, failed or skipped; `news`: whether it
+    ended otherwise than the one before.
+    """
+
+    name: SourceName
+    outcome: str
+    took_s: float
+    news: bool = False
+    followed: Followed | None = None
+    error: str = ""
+    hint: str = ""
+    exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class MirrorReport:
+    """One pass over several mirrors."""
+
+    outcomes: tuple[Passed, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when none failed; 3 when some did; when all did: their code, or 1."""
+        codes = {o.exit_code for o in self.outcomes if o.outcome == "failed"}
+        if not codes:
+            return 0
+        if any(o.outcome != "failed" for o in self.outcomes):
+            return 3
+        return codes.pop() if len(codes) == 1 else 1
+
+
+def mirrored(config: Config, name: SourceName) -> Mirrored | None:
+    """The source of this name if a mirror of it is wanted."""
+    source = config.hosts[name.host].sources[name.source]
+    return source if isinstance(source, Mirrored) and source.clear_mirror else None
+
+
+def chosen(config: Config, targets: list[str]) -> list[SourceName]:
+    """The mirrors that `HOST` and `HOST/SOURCE` arguments mean; all without any. UsageError where one has none."""
+    names = config.select(targets)
+    for name in names:
+        if str(name) in targets and mirrored(config, name) is None:
+            raise UsageError(
+                f"{name} keeps no mirror here",
+                f"a source of kind git does, unless it says clear_mirror = false:  pullagent run {name}",
+            )
+    found = [name for name in names if mirrored(config, name) is not None]
+    if not found:
+        raise UsageError("no source keeps a mirror", 'those of kind = "git" do, unless they say clear_mirror = false')
+    return found
+
+
+def mirror(
+    config: Config,
+    names: Sequence[SourceName],
+    *,
+    stop: StopSignal | None = None,
+    connect: Connect | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> MirrorReport:
+    """Compare each mirror with its upstream and bring it up to it; one that a run or another pass has is skipped.
+
+    StoreError when the store cannot be used at all.
+    """
+    stop = stop or StopSignal()
+    Store(config.store).prepare()
+    one = _Pass(config, stop, connect or (lambda host: Host(pull_login(config, host), limits(config), stop)), clock)
+    with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="mirror") as pool:
+        futures = [pool.submit(one.over, name) for name in names]
+        try:
+            return MirrorReport(tuple(future.result() for future in futures))
+        except BaseException:
+            stop.set()
+            for future in futures:
+                future.cancel()
+            raise
+
+
+class _Pass:
+    """One look at each mirror."""
+
+    def __init__(self, config: Config, stop: StopSignal, connect: Connect, clock: Callable[[], datetime]) -> None:
+        self._config, self._stop, self._connect, self._clock = config, stop, connect, clock
+        self._store = Store(config.store)
+
+    def over(self, name: SourceName) -> Passed:
+        """Compare one; whatever goes wrong with it is in what is returned."""
+        begun = time.monotonic()
+        recording = Recording(self._store, name, self._clock)
+        host = self._config.hosts[name.host]
+        source: Source = host.sources[name.source]
+        try:
+            with (
+                self._store.locked(name, 0, self._stop),
+                recording.ends(),
+                reached(host, source, self._connect) as there,
+            ):
+                recording.follow(source, there, self._stop)
+        except LockedError as error:
+            return Passed(name, "skipped", time.monotonic() - begun, error=error.message)
+        except PullAgentError as error:
+            told, took = explained(error, name.host), time.monotonic() - begun
+            return Passed(
+                name, "failed", took, recording.news, error=told.message, hint=told.hint, exit_code=told.exit_code
+            )
+        followed = recording.followed
+        assert followed is not None
+        outcome = "differs" if not followed.agree else "updated" if followed.changed else "same"
+        return Passed(name, outcome, time.monotonic() - begun, recording.news, followed)
+
+
+def reached(host: configs.Host, source: Source, connect: Connect) -> AbstractContextManager[Remote]:
+    """The host of a source; nobody logs in where it has no command to send."""
+    return connect(host) if source.commands() else Nowhere(host.name)
+
+
+@dataclass
+class Recording:
+    """Follows one mirror and writes down how that ended: always when it was, and what is new into the ledger.
+
+    The caller holds the source's lock.
+    """
+
+    store: Store
+    name: SourceName
+    clock: Callable[[], datetime]
+    followed: Followed | None = None
+    news: bool = False
+    _begun: float = field(default_factory=time.monotonic)
+
+    def follow(self, source: Source, host: Remote, stop: StopSignal) -> Followed:
+        """Bring the mirror up to its upstream; all of it is looked at when the last time ended badly."""
+        assert isinstance(source, Mirrored)
+        before, bench = self.store.mirror_note(self.name), bench_of(self.store, self.name, self.clock(), stop)
+        self.followed = source.follow(host, bench, recheck=before is not None and bool(before.error))
+        return self.followed
+
+    @contextmanager
+    def ends(self) -> Iterator[None]:
+        """Write down how the block ended."""
+        try:
+            yield
+        except (Stopped, LockedError):
+            raise
+        except PullAgentError as error:
+            self._write(error)
+            raise
+        self._write(None)
+
+    def _write(self, error: PullAgentError | None) -> None:
+        before, followed = self.store.mirror_note(self.name), self.followed
+        if error is not None or followed is None:
+            compared, agree = (before.compared, before.agree) if before else (None, False)
+            note = Note(compared, agree, error.message if error else "")
+        else:
+            note = Note(self.clock(), followed.agree)
+        self.store.note_mirror(self.name, note)
+        changed = followed is not None and bool(followed.changed)
+        self.news = changed or before is None or (before.agree, before.error) != (note.agree, note.error)
+        if self.news:
+            self._append(error)
+
+    def _append(self, error: PullAgentError | None) -> None:
+        followed = self.followed
+        detail: dict[str, object] = {"error": error.message} if error else {}
+        if followed is not None and error is None:
+            detail = {"changed": followed.changed, "agree": followed.agree, **followed.counts}
+            if followed.kept:
+                detail["kept"] = [*followed.kept[:_KEPT_SHOWN]]
+            if followed.warnings:
+                detail["warnings"] = [*followed.warnings]
+        Ledger(self.store.ledger_path).append(
+            "mirror",
+            ok=error is None and followed is not None and followed.agree,
+            exit_code=error.exit_code if error else 0,
+            took_s=time.monotonic() - self._begun,
+            host=self.name.host,
+            source=self.name.source,
+            detail=detail,
+        )
+
+
+def bench_of(store: Store, name: SourceName, now: datetime, stop: StopSignal | None = None) -> Bench:
+    """Where the mirror of a source lies, and the time."""
+    return Bench(store.mirror_place(name), now, stop or StopSignal())
+
+
+def expire(config: Config, now: datetime, stop: StopSignal | None = None) -> dict[SourceName, tuple[str, ...]]:
+    """Let go, in every mirror, what its upstream gave up longer than [retention] days ago; the names.
+
+    A mirror that is at work keeps it until the next time. PullAgentError of the first that fails.
+    """
+    store, before = Store(config.store), now - timedelta(days=config.retention.days)
+    gone = {}
+    for name in config.source_names():
+        source = mirrored(config, name)
+        if source is not None and store.mirror_place(name).is_dir():
+            try:
+                with store.locked(name):
+                    found = source.expire(bench_of(store, name, now, stop), before)
+            except LockedError:
+                continue
+            if found:
+                gone[name] = found
+    return gone

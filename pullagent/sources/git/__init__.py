@@ -1,0 +1,165 @@
+"""Source kind `git`: a repository with all its refs, as a mirror in clear brought up to date at any time, and as a
+sealed bundle in every snapshot.
+"""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pullagent.checks.bundle import BundleCheck
+from pullagent.diagnosis import Diagnosis, bad, good, of_error
+from pullagent.errors import PullAgentError, Stopped, UsageError
+from pullagent.fields import Checked
+from pullagent.manifest import Server as Origin
+from pullagent.model import Artifact, Check, Findings
+from pullagent.sources.base import Bench, Followed, Machine, Opened, Remote, RestoreOptions, Throwaway
+from pullagent.sources.git.bundle import MirrorCheck
+from pullagent.sources.git.mirror import Mirror
+from pullagent.sources.git.program import Program, scratch
+from pullagent.sources.git.restore import Restore
+from pullagent.sources.git.upstream import Upstream
+from pullagent.sources.git.url import Place, parse, upload_pack
+
+
+def _url(text: str) -> str:
+    parse(text)
+    return text
+
+
+@dataclass(frozen=True)
+class Git:
+    """Keys: `url` of the repository: a path on the host, `ssh://[USER@]HOST[:PORT]/PATH`, or an https, http, git or
+    file URL; `clear_mirror`: whether a bare mirror of it is kept in the store, in clear for whoever can read the store.
+    """
+
+    kind: ClassVar[str] = "git"
+    artifact_names: ClassVar[tuple[str, ...]] = ("repo.bundle",)
+    restore_takes: ClassVar[frozenset[str]] = frozenset()
+    rehearsed: ClassVar[bool] = False
+
+    url: Annotated[str, Checked(_url)]
+    clear_mirror: bool = True
+
+    @property
+    def _place(self) -> Place:
+        return parse(self.url)
+
+    def commands(self) -> tuple[str, ...]:
+        """The one that git itself sends; none where git goes there by itself."""
+        path = self._place.path
+        return () if path is None else (upload_pack(path),)
+
+    def streams(self) -> tuple[str, ...]:
+        """None: git compresses what it sends, and gives its command a form that nothing can be put around."""
+        return ()
+
+    def artifacts(self, host: Remote, findings: Findings) -> Iterator[Artifact]:
+        """The bundle, made from a mirror that goes with the pull."""
+        with scratch() as directory:
+            bench = Bench(directory / "mirror.git", datetime.now(UTC))
+            followed = self.follow(host, bench)
+            findings.server_version = followed.version
+            for warning in followed.warnings:
+                findings.tell(warning)
+            yield from self.bundled(bench, findings)
+
+    def follow(self, host: Remote, bench: Bench, *, recheck: bool = False) -> Followed:
+        """Bring the mirror up to what upstream shows; see `Mirror.follow`."""
+        with Mirror(bench.directory, bench.stop).opened() as mirror:
+            return mirror.follow(Upstream(self._place), host, bench.now, recheck=recheck)
+
+    def bundled(self, bench: Bench, findings: Findings) -> Iterator[Artifact]:
+        """All refs of the mirror and all objects that they lead to, each of which is read and hashed first."""
+        with Mirror(bench.directory, bench.stop).opened() as mirror:
+            mirror.check(full=True)
+            found = mirror.mine()
+            findings.server_kind = "git"
+            findings.tools["git"] = Program(bench.directory, bench.stop).ask("version").decode().strip()
+            yield Artifact("repo.bundle", mirror.bundle(found), MirrorCheck(mirror, found))
+
+    def expire(self, bench: Bench, before: datetime) -> tuple[str, ...]:
+        """Let go what was kept before `before`."""
+        if not bench.directory.is_dir():
+            return ()
+        with Mirror(bench.directory, bench.stop).opened() as mirror:
+            return mirror.expire(before)
+
+    def taken_from(self, directory: Path) -> str:
+        """The command that clones from a mirror."""
+        return f"git clone {shlex.quote(str(directory))}"
+
+    def diagnose(self, host: Remote, last_bytes: int | None) -> Iterator[Diagnosis]:
+        """git here, and what upstream shows."""
+        with scratch() as directory:
+            git, upstream = Program(directory), Upstream(self._place)
+            try:
+                yield good("git here", git.ask("version").decode().strip())
+                theirs = upstream.heads(git, host)
+            except Stopped:
+                raise
+            except PullAgentError as error:
+                yield of_error("repository", error)
+                return
+        if not theirs.refs:
+            yield bad("repository", "it has no refs", "is url in hosts.toml the right one? Push to it first")
+            return
+        version = f", git {upstream.version}" if upstream.version else ""
+        yield good("repository", f"{len(theirs.refs)} refs{version}")
+        if theirs.head is None:
+            yield bad("HEAD", "it stands for no branch", "a clone would check nothing out: git symbolic-ref HEAD …")
+        else:
+            yield good("HEAD", f"it stands for {theirs.head}")
+
+    def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restore:
+        """Into a bare repository at the path of `url` on the target, made anew."""
+        path = self._place.path
+        if path is None:
+            raise UsageError(
+                f"{self.url} is no place on a host that could be restored to",
+                "take the bundle:  pullagent fetch REF --decrypt --identity FILE   then:  git clone repo.bundle",
+            )
+        return Restore(host, snapshot, options, path, rehearsed=self.rehearsed)
+
+    def throwaway(self, machine: Machine, origin: Origin) -> Throwaway:
+        """A repository in the machine's directory; git needs no server."""
+        machine.read("# pullagent: git's version\ngit version\n")
+        there = _Rehearsed(str(machine.directory / "restored.git"))
+        return Throwaway(there, None)
+
+    @classmethod
+    def checks(cls, snapshot: Opened) -> Mapping[str, Check]:
+        """The bundle's list of refs, and its pack to the hash that ends it."""
+        return {"repo.bundle": BundleCheck()}
+
+    def grants(self, user: str) -> str:
+        """None."""
+        return ""
+
+    def as_root(self) -> tuple[tuple[str, ...], ...]:
+        """Nothing."""
+        return ()
+
+    def recovery(self, files: Mapping[str, str]) -> str:
+        """The restore by hand."""
+        return (
+            "The repository with all its refs is a git bundle. To have a working copy:\n\n"
+            f"    age -d -i KEY {files['repo.bundle']} | zstd -d >repo.bundle\n"
+            "    git clone repo.bundle work\n\n"
+            "To have the repository itself again, with every branch, tag and note, where people push to:\n\n"
+            "    git init --bare repo.git\n"
+            "    git -C repo.git bundle verify ../repo.bundle\n"
+            "    git -C repo.git fetch ../repo.bundle '+refs/*:refs/*' '^refs/pullagent/*'\n"
+            "    git -C repo.git symbolic-ref HEAD refs/heads/main\n\n"
+            "(the last line with the branch that HEAD stood for). What upstream had deleted or rewritten in the days\n"
+            "before is in the bundle too, under refs/pullagent/ and the time when it was noticed:\n\n"
+            "    git ls-remote repo.bundle 'refs/pullagent/*'\n"
+        )
+
+
+class _Rehearsed(Git):
+    """The same for a drill, which has a working copy made and looked at too."""
+
+    rehearsed = True
