@@ -15,12 +15,7 @@ from pullagent.errors import PullAgentError, Stopped, UsageError
 from pullagent.fields import Checked
 from pullagent.manifest import Server as Origin
 from pullagent.model import Artifact, Check, Findings
-from pullagent.sources.base import Bench, Followed, Machine, Opened, Remote, RestoreOptions, Throwaway
-from pullagent.sources.git.bundle import MirrorCheck
-from pullagent.sources.git.mirror import Mirror
-from pullagent.sources.git.program import Program, scratch
-from pullagent.sources.git.restore import Restore
-from pullagent.sources.git.upstream import Upstream
+from pullagent.sources.base import Bench, Followed, Machine, Opened, Remote, Restoration, RestoreOptions, Throwaway
 from pullagent.sources.git.url import Place, parse, upload_pack
 
 
@@ -58,6 +53,8 @@ class Git:
 
     def artifacts(self, host: Remote, findings: Findings) -> Iterator[Artifact]:
         """The bundle, made from a mirror that goes with the pull."""
+        from pullagent.sources.git.program import scratch
+
         with scratch() as directory:
             bench = Bench(directory / "mirror.git", datetime.now(UTC))
             followed = self.follow(host, bench)
@@ -68,20 +65,28 @@ class Git:
 
     def follow(self, host: Remote, bench: Bench, *, recheck: bool = False) -> Followed:
         """Bring the mirror up to what upstream shows; see `Mirror.follow`."""
+        from pullagent.sources.git.mirror import Mirror
+        from pullagent.sources.git.upstream import Upstream
+
         with Mirror(bench.directory, bench.stop).opened() as mirror:
             return mirror.follow(Upstream(self._place), host, bench.now, recheck=recheck)
 
     def bundled(self, bench: Bench, findings: Findings) -> Iterator[Artifact]:
         """All refs of the mirror and all objects that they lead to, each of which is read and hashed first."""
+        from pullagent.sources.git.bundle import MirrorCheck
+        from pullagent.sources.git.mirror import Mirror
+
         with Mirror(bench.directory, bench.stop).opened() as mirror:
             mirror.check(full=True)
             found = mirror.mine()
             findings.server_kind = "git"
-            findings.tools["git"] = Program(bench.directory, bench.stop).ask("version").decode().strip()
+            findings.tools["git"] = mirror.version()
             yield Artifact("repo.bundle", mirror.bundle(found), MirrorCheck(mirror, found))
 
     def expire(self, bench: Bench, before: datetime) -> tuple[str, ...]:
         """Let go what was kept before `before`."""
+        from pullagent.sources.git.mirror import Mirror
+
         if not bench.directory.is_dir():
             return ()
         with Mirror(bench.directory, bench.stop).opened() as mirror:
@@ -93,6 +98,9 @@ class Git:
 
     def diagnose(self, host: Remote, last_bytes: int | None) -> Iterator[Diagnosis]:
         """git here, and what upstream shows."""
+        from pullagent.sources.git.program import Program, scratch
+        from pullagent.sources.git.upstream import Upstream
+
         with scratch() as directory:
             git, upstream = Program(directory), Upstream(self._place)
             try:
@@ -113,8 +121,10 @@ class Git:
         else:
             yield good("HEAD", f"it stands for {theirs.head}")
 
-    def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restore:
+    def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restoration:
         """Into a bare repository at the path of `url` on the target, made anew."""
+        from pullagent.sources.git.restore import Restore
+
         path = self._place.path
         if path is None:
             raise UsageError(

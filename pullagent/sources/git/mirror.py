@@ -88,6 +88,10 @@ class Mirror:
             self._stop.wait(_TICK_S)
             self._stop.check()
 
+    def version(self) -> str:
+        """Of the git that works on it."""
+        return self._git.ask("version").decode(errors="replace").strip()
+
     def mine(self) -> Mine:
         """What it holds now."""
         answer = self._git.ask("for-each-ref", "--format=%(objectname) %(refname)")
