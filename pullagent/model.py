@@ -74,7 +74,7 @@ class SnapshotRef:
     id: str
 
     def __str__(self) -> str:
-        return f"{self.name}@{self.id}"
+        return f"{self.name.host}/{self.name.source}@{self.id}"
 
 
 @dataclass(frozen=True)
@@ -225,14 +225,22 @@ class Findings:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One snapshot in the store. `state` is good, shrunk or damaged; damaged ones may lack a manifest."""
+    """One snapshot in the store. `state` is good, shrunk or damaged; damaged ones may lack a manifest.
+
+    `folder` is that of all snapshots of its source.
+    """
 
     ref: SnapshotRef
-    path: Path
+    folder: Path
     state: str
     manifest: "Manifest | None"
     pinned: bool = False
     problem: str = ""
+
+    @cached_property
+    def path(self) -> Path:
+        """Its directory. To make a path takes as long as to look at a file, and a list needs none."""
+        return self.folder / self.ref.id
 
     @cached_property
     def taken(self) -> datetime:

@@ -77,7 +77,7 @@ def decide(
     `last_entry` is the time of the ledger's last entry; snapshots of the sources `spared` are not removed.
     """
     catalogue = sorted(candidates, key=lambda c: c.ref.id, reverse=True)
-    catalogue.sort(key=lambda c: c.ref.name)
+    catalogue.sort(key=lambda c: (c.ref.name.host, c.ref.name.source))
     decisions: list[Decision] = []
     for name, group in groupby(catalogue, key=lambda c: c.ref.name):
         found = _of_source([*group], policy, now)
@@ -91,8 +91,10 @@ def decide(
 def _of_source(candidates: Sequence[Candidate], policy: RetentionTable, now: datetime) -> list[Decision]:
     good = [c for c in candidates if c.state == "good"]
     floor = {c.ref for c in good[: policy.keep_at_least]}
-    weeks = {c.ref: _later(_monday(c.taken), timedelta(weeks=policy.weekly)) for c in _newest_each(good, _monday)}
-    months = {c.ref: _months_later(c.taken, policy.monthly) for c in _newest_each(good, _month)}
+    weekly = _newest_each(good, _monday) if policy.weekly else []
+    monthly = _newest_each(good, _month) if policy.monthly else []
+    weeks = {c.ref: _later(_monday(c.taken), timedelta(weeks=policy.weekly)) for c in weekly}
+    months = {c.ref: _months_later(c.taken, policy.monthly) for c in monthly}
     return [_one(c, policy, now, c.ref in floor, weeks.get(c.ref), months.get(c.ref)) for c in candidates]
 
 

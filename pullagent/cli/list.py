@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -15,6 +16,23 @@ from pullagent.retention import Candidate, Decision, decide
 from pullagent.store import Store
 
 _WIDE = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is told of a snapshot. Its manifest is let go: to keep thousands takes as long as to read them."""
+
+    seen: Candidate
+    kind: str | None
+    plain_bytes: int | None
+    stored_bytes: int | None
+    took_s: float | None
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Line":
+        """The line of a snapshot in the store."""
+        kind = snapshot.manifest.kind if snapshot.manifest else None
+        return cls(Candidate.of(snapshot), kind, snapshot.plain_bytes, snapshot.stored_bytes, snapshot.took_s)
 
 
 def register(app: typer.Typer) -> None:
@@ -31,14 +49,14 @@ def list_snapshots(
     config = ui.as_store_owner(ui.config_of(context))
     host, _, source = (target or "").partition("/")
     store = Store(config.store)
-    found = store.snapshots(host or None, source or None)
+    found = [Line.of(s) for of_source in store.by_source(host or None, source or None) for s in of_source]
     if target and not found:
         config.select([target])
     now = datetime.now(UTC)
-    goes = {d.ref: d for d in decide(map(Candidate.of, found), config.retention, now).decisions}
+    goes = {d.ref: d for d in decide((line.seen for line in found), config.retention, now).decisions}
     verified = _verified(Ledger(store.ledger_path))
     if as_json:
-        ui.print_json(snapshots=[_as_json(s, goes[s.ref], verified) for s in found])
+        ui.print_json(snapshots=[_as_json(line, goes[line.seen.ref], verified) for line in found])
     elif found:
         _render(found, goes, verified, now)
     else:
@@ -47,22 +65,20 @@ def list_snapshots(
         )
 
 
-def _render(
-    found: list[Snapshot], goes: Mapping[SnapshotRef, Decision], verified: dict[str, str], now: datetime
-) -> None:
+def _render(found: list[Line], goes: Mapping[SnapshotRef, Decision], verified: dict[str, str], now: datetime) -> None:
     columns = ["Snapshot", "Taken (UTC)", "Age", "Plain", "Stored", "Took", "State", "Goes"]
     rows = [
         [
-            str(s.ref),
-            rfc3339(s.taken)[:16].replace("T", " "),
-            ui.span(now - s.taken),
-            ui.size(s.plain_bytes),
-            ui.size(s.stored_bytes),
-            ui.duration(s.took_s),
-            _state(s, verified, now),
-            _goes(s, goes[s.ref], now),
+            str(line.seen.ref),
+            f"{line.seen.ref.id[:10]} {line.seen.ref.id[11:13]}:{line.seen.ref.id[13:15]}",
+            ui.span(now - line.seen.taken),
+            ui.size(line.plain_bytes),
+            ui.size(line.stored_bytes),
+            ui.duration(line.took_s),
+            _state(line.seen, verified, now),
+            _goes(goes[line.seen.ref], line.seen.pinned, now),
         ]
-        for s in found
+        for line in found
     ]
     if ui.out.is_terminal and ui.out.width < _WIDE:
         # the reference says when it was taken; age, size and state matter more in a narrow window
@@ -80,36 +96,38 @@ def _verified(ledger: Ledger) -> dict[str, str]:
         return {}
 
 
-def _state(snapshot: Snapshot, verified: dict[str, str], now: datetime) -> str:
-    words = [snapshot.state]
-    last = verified.get(str(snapshot.ref))
-    if last and snapshot.state != "damaged":
+def _state(seen: Candidate, verified: dict[str, str], now: datetime) -> str:
+    words = [seen.state]
+    last = verified and verified.get(str(seen.ref))
+    if last and seen.state != "damaged":
         with suppress(ValueError):
             words.append(f"verified {ui.span(now - datetime.fromisoformat(last))}")
-    return " · ".join([*words, "pinned"] if snapshot.pinned else words)
+    return " · ".join([*words, "pinned"] if seen.pinned else words)
 
 
-def _goes(snapshot: Snapshot, decision: Decision, now: datetime) -> str:
-    if snapshot.pinned:
+def _goes(decision: Decision, pinned: bool, now: datetime) -> str:
+    if pinned:
         return "pinned"
     if decision.expires is None:
         return "stays"
-    return f"in {ui.span(decision.expires - now)}" if decision.expires - now > timedelta() else "due"
+    rest = decision.expires - now
+    return f"in {ui.span(rest)}" if rest > timedelta() else "due"
 
 
-def _as_json(snapshot: Snapshot, decision: Decision, verified: dict[str, str]) -> dict[str, Any]:
+def _as_json(line: Line, decision: Decision, verified: dict[str, str]) -> dict[str, Any]:
+    seen, ref = line.seen, str(line.seen.ref)
     return {
-        "ref": str(snapshot.ref),
-        "host": snapshot.ref.name.host,
-        "source": snapshot.ref.name.source,
-        "id": snapshot.ref.id,
-        "kind": snapshot.manifest.kind if snapshot.manifest else None,
-        "taken": rfc3339(snapshot.taken),
-        "state": snapshot.state,
-        "pinned": snapshot.pinned,
-        "plain_bytes": snapshot.plain_bytes,
-        "stored_bytes": snapshot.stored_bytes,
-        "took_s": snapshot.took_s,
-        "verified": verified.get(str(snapshot.ref)),
+        "ref": ref,
+        "host": seen.ref.name.host,
+        "source": seen.ref.name.source,
+        "id": seen.ref.id,
+        "kind": line.kind,
+        "taken": rfc3339(seen.taken),
+        "state": seen.state,
+        "pinned": seen.pinned,
+        "plain_bytes": line.plain_bytes,
+        "stored_bytes": line.stored_bytes,
+        "took_s": line.took_s,
+        "verified": verified.get(ref),
         "expires": rfc3339(decision.expires) if decision.expires else None,
     }

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import typer
 
 from pullagent import config as configs
@@ -96,7 +97,9 @@ def _put(screen: Screen, priority: Priority | None, *parts: tuple[str, str], fit
 
 def print_json(**fields: Any) -> None:
     """One JSON object with the format's number."""
-    sys.stdout.write(json.dumps({"format": 1} | fields, indent=2, ensure_ascii=True) + "\n")
+    # the standard library's encoder takes four times as long where it is to indent
+    text = json.dumps({"format": 1} | fields, ensure_ascii=True)
+    sys.stdout.write(msgspec.json.format(text, indent=2) + "\n")
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:

@@ -339,7 +339,7 @@ class Store:
         directory = self.root / name.host / name.source
         with storing(directory):
             for identifier in self.ids(name):
-                snapshot = read_snapshot(SnapshotRef(name, identifier), directory / identifier)
+                snapshot = read_snapshot(SnapshotRef(name, identifier), directory)
                 if snapshot is not None:
                     yield snapshot
 

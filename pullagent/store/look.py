@@ -18,28 +18,28 @@ from pullagent.store.durable import read_plain
 PIN = "PINNED.json"
 
 
-def read_snapshot(ref: SnapshotRef, path: Path) -> Snapshot | None:
-    """What a look finds at `path`; None when it was removed meanwhile."""
-    found = _look_at(ref, path)
-    return found if found.state != "damaged" or os.path.lexists(path) else None
+def read_snapshot(ref: SnapshotRef, folder: Path) -> Snapshot | None:
+    """What a look finds of a snapshot in its source's folder; None when it was removed meanwhile."""
+    found = _look_at(ref, folder)
+    return found if found.state != "damaged" or os.path.lexists(found.path) else None
 
 
-def _look_at(ref: SnapshotRef, path: Path) -> Snapshot:
-    within = f"{path}/"
+def _look_at(ref: SnapshotRef, folder: Path) -> Snapshot:
+    within = f"{folder}/{ref.id}/"
     pinned = os.path.lexists(within + PIN)
     try:
         manifest = manifests.parse(read_plain(within + "manifest.json"))
     except OSError as error:
-        return Snapshot(ref, path, "damaged", None, pinned, f"manifest.json: {error.strerror}")
+        return Snapshot(ref, folder, "damaged", None, pinned, f"manifest.json: {error.strerror}")
     except StoreError as error:
-        return Snapshot(ref, path, "damaged", None, pinned, error.message)
-    problem = _mismatch(ref, within, manifest) or _marked(path, within)
-    return Snapshot(ref, path, "damaged" if problem else manifest.state, manifest, pinned, problem)
+        return Snapshot(ref, folder, "damaged", None, pinned, error.message)
+    problem = _mismatch(ref, within, manifest) or _marked(within)
+    return Snapshot(ref, folder, "damaged" if problem else manifest.state, manifest, pinned, problem)
 
 
-def _marked(path: Path, within: str) -> str:
+def _marked(within: str) -> str:
     """What a verification found; empty for nothing."""
-    return str(read_damage(path) or "") if os.path.lexists(within + damages.FILE) else ""
+    return str(read_damage(within) or "") if os.path.lexists(within + damages.FILE) else ""
 
 
 def _mismatch(ref: SnapshotRef, within: str, manifest: Manifest) -> str:
@@ -73,7 +73,8 @@ def no_collector() -> Iterator[None]:
         gc.enable()
 
 
-def read_damage(path: Path) -> Damage | None:
+def read_damage(path: str | Path) -> Damage | None:
+    """The mark in the snapshot's directory `path`, if there is one."""
     try:
         return damages.parse(read_plain(f"{path}/{damages.FILE}"))
     except FileNotFoundError:

@@ -133,7 +133,7 @@ def test_the_trend_is_that_of_two_weeks_oldest_first() -> None:
     found = standing(*many)
     assert len(found.trend) == TREND
     assert list(found.trend) == sorted(found.trend)
-    unreadable = Snapshot(many[0].ref, many[0].path, "damaged", None)
+    unreadable = Snapshot(many[0].ref, many[0].folder, "damaged", None)
     assert len(standing(unreadable, *many[1:4]).trend) == 3
 
 
