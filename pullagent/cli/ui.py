@@ -16,21 +16,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import typer
 
-from pullagent import config as configs
 from pullagent import privileges
 from pullagent.cli import streams
 from pullagent.cli.screen import Screen
 from pullagent.cli.service import Priority, credential, mark
-from pullagent.config import Config
 from pullagent.errors import ConfigError, Interrupted, PullAgentError, StoreError, UsageError
-from pullagent.ledger import Ledger
-from pullagent.model import RefQuery, Snapshot, SourceName
-from pullagent.sources import KINDS
-from pullagent.store import Store
 from pullagent.words import span as span
 
+# what reads a configuration or a store is loaded where that is done: help and completion need none of it
 if TYPE_CHECKING:
+    from pullagent.config import Config
+    from pullagent.model import Snapshot, SourceName
     from pullagent.seal import Identity
+    from pullagent.store import Store
 
 _WORD = 12
 CONFIG_PLACES = (Path("/etc/pullagent/hosts.toml"), Path("hosts.toml"))
@@ -237,7 +235,7 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h" if whole < 48 * 3600 else f"{whole // 86400} d"
 
 
-def load_config(path: Path | None) -> Config:
+def load_config(path: Path | None) -> "Config":
     """hosts.toml from --config, PULLAGENT_CONFIG, /etc/pullagent or here, with the pull key of a unit's credential."""
     if path is None and os.environ.get("PULLAGENT_CONFIG"):
         path = Path(os.environ["PULLAGENT_CONFIG"])
@@ -246,16 +244,19 @@ def load_config(path: Path | None) -> Config:
     if path is None:
         places = " nor ".join(str(place) for place in CONFIG_PLACES)
         raise ConfigError(f"there is no hosts.toml: neither {places}", "give --config FILE, or set PULLAGENT_CONFIG")
+    from pullagent import config as configs
+    from pullagent.sources import KINDS
+
     config, given = configs.load(path, KINDS), credential("ssh-key")
     return configs.with_pull_key(config, given) if given else config
 
 
-def config_of(context: typer.Context) -> Config:
+def config_of(context: typer.Context) -> "Config":
     """The configuration that the global options name."""
     return load_config(context.obj)
 
 
-def as_store_owner(config: Config) -> Config:
+def as_store_owner(config: "Config") -> "Config":
     """Where root works on another user's store, become that user; the configuration with keys that still open.
 
     For verbs that work on the store alone, once they have read what only root may read.
@@ -268,13 +269,18 @@ def as_store_owner(config: Config) -> Config:
             f"the store belongs to {owner.name}, who may not read the program in {unreadable}",
             "install it where everybody may read it, such as /opt/pullagent",
         )
+    from pullagent import config as configs
+
     kept = {file: privileges.held(file, owner) for file in config.pull_keys()}
     privileges.become(owner)
     return configs.with_keys(config, kept)
 
 
-def find(config: Config, reference: str) -> tuple[Store, Snapshot]:
+def find(config: "Config", reference: str) -> "tuple[Store, Snapshot]":
     """The store, and the snapshot that a reference means."""
+    from pullagent.model import RefQuery
+    from pullagent.store import Store
+
     store = Store(config.store)
     return store, store.resolve(RefQuery.parse(reference))
 
@@ -322,11 +328,14 @@ def confirm(question: str, *, yes: bool) -> None:
 
 @contextmanager
 def recorded(
-    config: Config, event: str, name: SourceName | None = None, ref: str | None = None, host: str | None = None
+    config: "Config", event: str, name: "SourceName | None" = None, ref: str | None = None, host: str | None = None
 ) -> Iterator[dict[str, Any]]:
     """Write the verb's line into the ledger when it ends, however it ends. What is put into the dict is its detail;
     its keys `exit_code` and `took_s` are taken as the verb's.
     """
+    from pullagent.ledger import Ledger
+    from pullagent.store import Store
+
     begun, detail, code = time.monotonic(), dict[str, Any](), 1
     try:
         yield detail

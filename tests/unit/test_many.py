@@ -35,7 +35,7 @@ def seconds_of(*argv: str | Path) -> tuple[float, str]:
 
 
 @pytest.mark.parametrize("verb", [["list"], ["prune", "--dry-run"]], ids=" ".join)
-def test_ten_thousand_take_about_a_second(config_file: Path, verb: list[str]) -> None:
+def test_ten_thousand_take_less_than_a_second(config_file: Path, verb: list[str]) -> None:
     """The best of five; other work on the same cores makes each of them slower."""
     busy = os.getloadavg()[0] > (os.cpu_count() or 1)
     taken = []
@@ -43,9 +43,9 @@ def test_ten_thousand_take_about_a_second(config_file: Path, verb: list[str]) ->
         seconds, out = seconds_of(config_file, *verb)
         assert len(out.splitlines()) == COUNT + 1
         taken.append(seconds)
-        if seconds < 1.5:
+        if seconds < 1:
             break
-    assert min(taken) < (3 if busy else 1.5), taken
+    assert min(taken) < (2.5 if busy else 1.2), taken
 
 
 def test_they_are_whole_to_a_look(config_file: Path) -> None:
