@@ -1,11 +1,11 @@
-"""Use case: keep the clear mirrors up to what their upstreams hold, and let go what those gave up long ago."""
+"""Use case: keep the clear mirrors up to what their upstreams hold."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from pullagent import config as configs
 from pullagent.config import Config
@@ -15,7 +15,7 @@ from pullagent.host import Host
 from pullagent.ledger import Ledger
 from pullagent.logins import limits, pull_login
 from pullagent.model import SourceName, StopSignal
-from pullagent.sources.base import Bench, Followed, Mirrored, Nowhere, Remote, Source
+from pullagent.sources.base import Bench, Followed, Mirrored, Nowhere, Remote, Source, mirrored
 from pullagent.store import Store
 from pullagent.store.mirrors import Note
 
@@ -57,25 +57,23 @@ class MirrorReport:
         return codes.pop() if len(codes) == 1 else 1
 
 
-def mirrored(config: Config, name: SourceName) -> Mirrored | None:
-    """The source of this name if a mirror of it is wanted."""
-    source = config.hosts[name.host].sources[name.source]
-    return source if isinstance(source, Mirrored) and source.clear_mirror else None
-
-
 def chosen(config: Config, targets: list[str]) -> list[SourceName]:
     """The mirrors that `HOST` and `HOST/SOURCE` arguments mean; all without any. UsageError where one has none."""
     names = config.select(targets)
     for name in names:
-        if str(name) in targets and mirrored(config, name) is None:
+        if str(name) in targets and _of(config, name) is None:
             raise UsageError(
                 f"{name} keeps no mirror here",
                 f"a source of kind git does, unless it says clear_mirror = false:  pullagent run {name}",
             )
-    found = [name for name in names if mirrored(config, name) is not None]
+    found = [name for name in names if _of(config, name) is not None]
     if not found:
         raise UsageError("no source keeps a mirror", 'those of kind = "git" do, unless they say clear_mirror = false')
     return found
+
+
+def _of(config: Config, name: SourceName) -> Mirrored | None:
+    return mirrored(config.hosts[name.host].sources[name.source])
 
 
 def mirror(
@@ -211,23 +209,3 @@ class Recording:
 def bench_of(store: Store, name: SourceName, now: datetime, stop: StopSignal | None = None) -> Bench:
     """Where the mirror of a source lies, and the time."""
     return Bench(store.mirror_place(name), now, stop or StopSignal())
-
-
-def expire(config: Config, now: datetime, stop: StopSignal | None = None) -> dict[SourceName, tuple[str, ...]]:
-    """Let go, in every mirror, what its upstream gave up longer than [retention] days ago; the names.
-
-    A mirror that is at work keeps it until the next time. PullAgentError of the first that fails.
-    """
-    store, before = Store(config.store), now - timedelta(days=config.retention.days)
-    gone = {}
-    for name in config.source_names():
-        source = mirrored(config, name)
-        if source is not None and store.mirror_place(name).is_dir():
-            try:
-                with store.locked(name):
-                    found = source.expire(bench_of(store, name, now, stop), before)
-            except LockedError:
-                continue
-            if found:
-                gone[name] = found
-    return gone

@@ -7,6 +7,7 @@ from typing import Any
 
 from pullagent.config import Config
 from pullagent.errors import LockedError, NoSuchSnapshot, PullAgentError, StoreError, UsageError
+from pullagent.expiry import expire
 from pullagent.ledger import Ledger, who
 from pullagent.model import Refusal, Snapshot, SnapshotRef, SourceName, StopSignal
 from pullagent.retention import Candidate, Decision, Plan, decide
@@ -23,6 +24,8 @@ class PruneReport:
     refused: Refusal | None = None
     swept: tuple[str, ...] = ()
     failed: PullAgentError | None = None
+    expired: tuple[str, ...] = ()
+    """What went, or would go, from clear mirrors: `HOST/SOURCE REF` of each ref that upstream gave up long ago."""
 
     @property
     def removed(self) -> tuple[SnapshotRef, ...]:
@@ -42,7 +45,9 @@ class PruneReport:
             "kept": len(self.decisions) - len(self.removed),
             "refused": self.refused.reason if self.refused else None,
             "swept": [*self.swept],
-        } | ({"error": self.failed.message} if self.failed else {})
+            **({"expired": [*self.expired]} if self.expired else {}),
+            **({"error": self.failed.message} if self.failed else {}),
+        }
 
 
 def plan(
@@ -55,7 +60,8 @@ def plan(
 def dry_run(config: Config, now: datetime) -> PruneReport:
     """What `prune` would do at `now`; touches nothing. StoreError."""
     found = plan(config, now, last_entry=Ledger(Store(config.store).ledger_path).latest())
-    return PruneReport(True, found.decisions, found.refused)
+    expired = () if found.refused else expire(config, now, dry_run=True)
+    return PruneReport(True, found.decisions, found.refused, expired=expired)
 
 
 def prune(
@@ -78,14 +84,20 @@ def prune(
         swept = tuple(store.sweep())
         found = plan(config, now, last_entry=last_entry, spared=spared)
         done: list[Decision] = []
-        failed: StoreError | None = None
+        failed: PullAgentError | None = None
         for decision in found.decisions:
             if decision.action == "remove" and failed is None:
                 decision, failed = _remove(store, decision)
             elif decision.action == "remove":
                 decision = replace(decision, action="keep", reason=f"{decision.reason}; not reached")
             done.append(decision)
-    return PruneReport(False, tuple(done), found.refused, swept, failed)
+    expired: tuple[str, ...] = ()
+    if not found.refused and failed is None:
+        try:
+            expired = expire(config, now, spared=spared, stop=stop)
+        except PullAgentError as error:
+            failed = error
+    return PruneReport(False, tuple(done), found.refused, swept, failed, expired)
 
 
 def _remove(store: Store, decision: Decision) -> tuple[Decision, StoreError | None]:

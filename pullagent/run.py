@@ -90,7 +90,7 @@ class _Pruner:
         except PullAgentError as error:
             return replace(report, refused=Refusal(error.message, error.hint))
         try:
-            if done.removed or done.swept or done.exit_code:
+            if done.removed or done.swept or done.expired or done.exit_code:
                 took_s = time.monotonic() - begun
                 ok = done.exit_code == 0
                 self._ledger.append("prune", ok=ok, exit_code=done.exit_code, took_s=took_s, detail=done.detail)

@@ -114,6 +114,7 @@ class ObjectivesTable:
     rpo_hours: Positive = 24
     grace_minutes: Annotated[float, Meta(ge=0, le=1e7)] = 60
     rto_minutes: Positive = 60
+    mirror_rpo_minutes: Positive = 5
     drill_days: Annotated[int, Meta(ge=1, le=36_500)] = 30
 
 

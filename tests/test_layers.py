@@ -31,9 +31,10 @@ LAYERS = """
     its package          monitoring
     restoration test     drill
     use cases            doctor fetch prune pull restore monitoring.status trust verify
-    parts of theirs      doctor.local examine turns
+    parts of theirs      doctor.local examine expiry turns
     the keys' proof      key_check
     its numbers          monitoring.metrics
+    its mirrors          monitoring.copies
     its letters          monitoring.bulletin
     its post             monitoring.notify monitoring.messenger
     its verdicts         monitoring.verdicts
@@ -140,6 +141,7 @@ PURE = (
     "monitoring.verdicts",
     "monitoring.bulletin",
     "monitoring.chronicle",
+    "monitoring.copies",
     "monitoring.metrics",
     "drill.growth",
     "words",

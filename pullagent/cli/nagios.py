@@ -1,5 +1,6 @@
 """One line for Nagios and its kin: the verdict, what is wrong, and performance data."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from pullagent.monitoring.status import StatusReport
@@ -42,14 +43,16 @@ def _within(standing: Standing) -> str:
     return _plain(standing.brief).replace(";", ",")
 
 
-def _data(standing: Standing, report: StatusReport) -> tuple[str, str]:
+def _data(standing: Standing, report: StatusReport) -> Iterator[str]:
     rpo, grace = report.objectives.rpo_hours * 3600, report.objectives.grace_minutes * 60
     age = "U" if standing.age is None else f"{standing.age.total_seconds():.0f}s"
     size = standing.last_good.plain_bytes if standing.last_good else None
-    return (
-        f"'{standing.name} age'={age};{rpo:.0f};{rpo + grace:.0f};0",
-        f"'{standing.name} size'={'U' if size is None else f'{size}B'};;;0",
-    )
+    yield f"'{standing.name} age'={age};{rpo:.0f};{rpo + grace:.0f};0"
+    yield f"'{standing.name} size'={'U' if size is None else f'{size}B'};;;0"
+    if standing.name in report.copies:
+        since = report.copies[standing.name].age(report.now)
+        limit = f"{report.objectives.mirror_rpo_minutes * 60:.0f}"
+        yield f"'{standing.name} mirror'={'U' if since is None else f'{since.total_seconds():.0f}s'};{limit};{limit};0"
 
 
 def _minutes(age: timedelta) -> str:

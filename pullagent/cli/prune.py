@@ -38,6 +38,7 @@ def prune(
             dry_run=report.dry_run,
             refused=report.refused.reason if report.refused else None,
             decisions=[{"ref": str(d.ref), "action": d.action, "reason": d.reason} for d in report.decisions],
+            expired=[*report.expired],
         )
     else:
         _render(report)
@@ -54,6 +55,8 @@ def _render(report: pruning.PruneReport) -> None:
         removed = len(report.removed)
         verb = "would be removed" if report.dry_run else "removed"
         ui.tell(f"{removed} {verb}, {len(report.decisions) - removed} kept")
+        for ref in report.expired:
+            ui.say(f"{ref}: upstream gave it up long ago; {verb}")
 
 
 def forget(

@@ -12,10 +12,11 @@ import typer
 from pullagent.cli import nagios, ui
 from pullagent.config import Config
 from pullagent.errors import PullAgentError, StoreError, UsageError
-from pullagent.model import rfc3339
+from pullagent.model import SourceName, rfc3339
 from pullagent.monitoring import status as statuses
 from pullagent.monitoring.announce import tell_overdue
 from pullagent.monitoring.chronicle import Event
+from pullagent.monitoring.copies import Copy
 from pullagent.monitoring.status import StatusReport
 from pullagent.monitoring.verdicts import Standing
 
@@ -103,6 +104,8 @@ def _render(report: StatusReport) -> None:
     told = [s for s in report.standings if s.verdict != "OK" or s.notes]
     if told:
         ui.facts([(str(s.name), f"{s.verdict}: {s.reason}") for s in told])
+    for name, copy in report.copies.items():
+        _tell_copy(str(name), copy, report.now)
     due = [str(s.name) for s in report.standings if s.drill_due]
     if due:
         ui.say(f"a drill is due: {', '.join(due)}  (pullagent drill --all --identity FILE)")
@@ -110,6 +113,14 @@ def _render(report: StatusReport) -> None:
         ui.say(f"next run: {report.next_run:%Y-%m-%d %H:%M} UTC, in {ui.span(report.next_run - report.now)}")
     for line in _hints(report.standings):
         ui.tell(f"hint: {line}")
+
+
+def _tell_copy(name: str, copy: Copy, now: datetime) -> None:
+    """The line that is copied when everything else is lost."""
+    age = copy.age(now)
+    if age is not None:
+        state = "as upstream" if copy.agrees else "NOT as upstream"
+        ui.say(f"{name}: mirror {state} {ui.span(age)} ago;  {copy.clone}")
 
 
 def _hints(standings: Sequence[Standing]) -> Iterator[str]:
@@ -120,6 +131,8 @@ def _hints(standings: Sequence[Standing]) -> Iterator[str]:
         every = len(names) == sum(s.name.host == host for s in standings)
         yield f"what is in the way?  pullagent doctor {host}"
         yield f"then:  pullagent run {host if every else ' '.join(names)}"
+    if any(s.verdict in ("LATE", "FAILED") and "its mirror" in s.why for s in standings):
+        yield "a mirror:  pullagent mirror   and each minute:  systemctl enable --now pullagent-mirror.timer"
     for standing in standings:
         if standing.verdict == "DAMAGED":
             yield f"how much of it?  pullagent verify {standing.name}"
@@ -175,7 +188,25 @@ def _as_json(standing: Standing, report: StatusReport) -> dict[str, Any]:
         "drilled": _time(facts.drilled),
         "drill_s": facts.drilled.took_s if facts.drilled else None,
         "rto_s": objectives.rto_minutes * 60,
+        **_copy_as_json(report, standing.name),
     }
+
+
+def _copy_as_json(report: StatusReport, name: SourceName) -> dict[str, Any]:
+    """Only of sources that have a clear mirror."""
+    copy = report.copies.get(name)
+    if copy is None:
+        return {}
+    compared = copy.note.compared if copy.note else None
+    found = {
+        "compared": rfc3339(compared) if compared else None,
+        "age_s": _seconds(copy.age(report.now)),
+        "rpo_s": report.objectives.mirror_rpo_minutes * 60,
+        "agree": copy.agrees,
+        "error": (copy.note.error if copy.note else "") or None,
+        "clone": copy.clone or None,
+    }
+    return {"mirror": found}
 
 
 def _seconds(age: timedelta | None) -> float | None:

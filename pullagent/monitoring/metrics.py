@@ -1,9 +1,12 @@
 """How the sources stand, as text in Prometheus's exposition format. Pure."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
+from pullagent.model import SourceName
 from pullagent.monitoring.chronicle import Event
+from pullagent.monitoring.copies import Copy
 from pullagent.monitoring.verdicts import VERDICTS, Standing
 from pullagent.tables import ObjectivesTable
 
@@ -61,8 +64,14 @@ _METRICS: tuple[tuple[str, str, Value], ...] = (
 )
 
 
-def text(now: datetime, next_run: datetime | None, objectives: ObjectivesTable, standings: Sequence[Standing]) -> str:
-    """All of it, ending in a newline. What is unknown has no sample."""
+def text(
+    now: datetime,
+    next_run: datetime | None,
+    objectives: ObjectivesTable,
+    standings: Sequence[Standing],
+    copies: Mapping[SourceName, Copy] = MappingProxyType({}),
+) -> str:
+    """All of it, ending in a newline. What is unknown has no sample. `copies`: the clear mirrors of some sources."""
     lines = [
         *_alone("status_timestamp_seconds", "When this file was written.", now.timestamp()),
         *_alone("next_run_timestamp_seconds", "When the next run begins.", next_run.timestamp() if next_run else None),
@@ -78,7 +87,23 @@ def text(now: datetime, next_run: datetime | None, objectives: ObjectivesTable, 
         samples = [(standing, value(standing)) for standing in standings]
         known = [_sample(name, number, standing) for standing, number in samples if number is not None]
         lines += [*_head(name, help_text), *known] if known else []
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in [*lines, *_of_copies(objectives, standings, copies)])
+
+
+def _of_copies(
+    objectives: ObjectivesTable, standings: Sequence[Standing], copies: Mapping[SourceName, Copy]
+) -> Iterator[str]:
+    notes = [(s, copies[s.name].note) for s in standings if s.name in copies]
+    known = [(s, note.compared.timestamp(), note.agree) for s, note in notes if note and note.compared]
+    if notes:
+        limit = objectives.mirror_rpo_minutes * 60
+        yield from _alone("mirror_rpo_seconds", "How long ago a mirror may have been compared.", limit)
+    if known:
+        name = "mirror_compared_timestamp_seconds"
+        yield from _head(name, "When a clear mirror was last compared with its upstream.")
+        yield from (_sample(name, compared, s) for s, compared, _ in known)
+        yield from _head("mirror_agrees", "Whether it held then what upstream showed.")
+        yield from (_sample("mirror_agrees", float(agree), s) for s, _, agree in known)
 
 
 def _alone(name: str, help_text: str, value: float | None) -> Iterator[str]:

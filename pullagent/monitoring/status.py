@@ -2,8 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,9 @@ from pullagent.ledger import Ledger
 from pullagent.model import Snapshot, SourceName
 from pullagent.monitoring import metrics, verdicts
 from pullagent.monitoring.chronicle import Facts, facts_of
+from pullagent.monitoring.copies import Copy, with_copy
 from pullagent.monitoring.verdicts import Standing
+from pullagent.sources.base import mirrored
 from pullagent.store import Store
 from pullagent.tables import ObjectivesTable
 
@@ -31,6 +33,8 @@ class StatusReport:
     next_run: datetime | None
     objectives: ObjectivesTable
     standings: tuple[Standing, ...]
+    copies: Mapping[SourceName, Copy] = field(default_factory=dict)
+    """The clear mirrors of those sources that have one."""
 
     @property
     def verdict(self) -> str:
@@ -45,8 +49,19 @@ def read(config: Config, now: datetime) -> StatusReport:
     """
     store = Store(config.store)
     facts = facts_of(Ledger(store.ledger_path).entries())
-    standings = tuple(_judge(store, n, facts.get(n, Facts()), config, now) for n in config.source_names())
-    return StatusReport(now, next_run(), config.objectives, standings)
+    standings = [_judge(store, n, facts.get(n, Facts()), config, now) for n in config.source_names()]
+    copies = _copies(store, config)
+    judged = [with_copy(s, copies[s.name], config.objectives, now) if s.name in copies else s for s in standings]
+    return StatusReport(now, next_run(), config.objectives, tuple(judged), copies)
+
+
+def _copies(store: Store, config: Config) -> dict[SourceName, Copy]:
+    found = {}
+    for name in config.source_names():
+        source = mirrored(config.hosts[name.host].sources[name.source])
+        if source is not None:
+            found[name] = Copy(store.mirror_note(name), source.taken_from(store.mirror_place(name)))
+    return found
 
 
 def _judge(store: Store, name: SourceName, facts: Facts, config: Config, now: datetime) -> Standing:
@@ -93,7 +108,9 @@ def write_metrics(report: StatusReport, file: Path) -> None:
         descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as temporary:
-                temporary.write(metrics.text(report.now, report.next_run, report.objectives, report.standings))
+                temporary.write(
+                    metrics.text(report.now, report.next_run, report.objectives, report.standings, report.copies)
+                )
                 # node_exporter runs as another user, and there is no secret in it
                 os.fchmod(temporary.fileno(), 0o644)
             Path(name).replace(file)

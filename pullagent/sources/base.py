@@ -229,11 +229,16 @@ class Mirrored(Protocol):
     def bundled(self, bench: Bench, findings: Findings) -> Iterator[Artifact]:
         """The artifacts of a pull, made from the copy as it is."""
 
-    def expire(self, bench: Bench, before: datetime) -> tuple[str, ...]:
-        """Let go what upstream gave up before `before` (UTC); its names."""
+    def expire(self, bench: Bench, before: datetime, *, dry_run: bool = False) -> tuple[str, ...]:
+        """Let go what upstream gave up before `before` (UTC); its names. With `dry_run` only those."""
 
     def taken_from(self, directory: Path) -> str:
         """What to type to have a working copy from the one in `directory`, should everything else be lost."""
+
+
+def mirrored(source: object) -> Mirrored | None:
+    """The source, if a mirror of it is kept here in clear."""
+    return source if isinstance(source, Mirrored) and source.clear_mirror else None
 
 
 class Nowhere:

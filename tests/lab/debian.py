@@ -18,7 +18,7 @@ from tests.lab.processes import run
 
 PROJECT = Path(__file__).parents[2]
 REQUIREMENTS = ("requirements.txt", "requirements-build.txt")
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "python3", "python3-venv", "age", "zstd", "make")
+PACKAGES = ("systemd", "systemd-sysv", "dbus", "python3", "python3-venv", "age", "zstd", "make", "git")
 # Timers that would reach out for packages as soon as it boots, and files that only people read.
 MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer")
 UNUSED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists")
@@ -26,7 +26,8 @@ UNUSED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt",
 
 def debian_root() -> Path:
     """The root of this machine's own release; made (90 s, 300 MB) if the cache lacks it. LabError."""
-    return cached(f"debian-{_codename()}", _build)
+    packages = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:8]
+    return cached(f"debian-{_codename()}-{packages}", _build)
 
 
 def wheels() -> Path:

@@ -14,9 +14,9 @@ import pytest
 from pullagent.cli.app import whole
 
 ROOT = Path(__file__).parents[2]
-UNITS = sorted(path for path in (ROOT / "systemd").iterdir() if path.suffix in (".service", ".timer"))
+UNITS = sorted(path for path in (ROOT / "systemd").iterdir() if path.suffix in (".service", ".timer", ".socket"))
 SERVICES = [path for path in UNITS if path.suffix == ".service"]
-HARDENED = [(path, 15 if path.name == "pullagent.service" else 10) for path in SERVICES]
+HARDENED = [(path, 15 if path.name in ("pullagent.service", "pullagent-mirror.service") else 10) for path in SERVICES]
 
 analyzed = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 

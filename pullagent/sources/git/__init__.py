@@ -2,6 +2,7 @@
 sealed bundle in every snapshot.
 """
 
+import os
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -83,18 +84,22 @@ class Git:
             findings.tools["git"] = mirror.version()
             yield Artifact("repo.bundle", mirror.bundle(found), MirrorCheck(mirror, found))
 
-    def expire(self, bench: Bench, before: datetime) -> tuple[str, ...]:
+    def expire(self, bench: Bench, before: datetime, *, dry_run: bool = False) -> tuple[str, ...]:
         """Let go what was kept before `before`."""
         from pullagent.sources.git.mirror import Mirror
 
         if not bench.directory.is_dir():
             return ()
         with Mirror(bench.directory, bench.stop).opened() as mirror:
-            return mirror.expire(before)
+            return mirror.expire(before, dry_run=dry_run)
 
     def taken_from(self, directory: Path) -> str:
-        """The command that clones from a mirror."""
-        return f"git clone {shlex.quote(str(directory))}"
+        """The command that clones from a mirror; for another user than its owner, root too, git wants to be told."""
+        if not directory.is_dir():
+            return ""
+        if directory.stat().st_uid == os.geteuid():
+            return f"git clone {shlex.quote(str(directory))}"
+        return f"git clone -u 'git -c safe.directory=* upload-pack' {shlex.quote(f'file://{directory}')}"
 
     def diagnose(self, host: Remote, last_bytes: int | None) -> Iterator[Diagnosis]:
         """git here, and what upstream shows."""

@@ -221,10 +221,10 @@ class Mirror:
         finally:
             os.close(descriptor)
 
-    def expire(self, before: datetime) -> tuple[str, ...]:
+    def expire(self, before: datetime, *, dry_run: bool = False) -> tuple[str, ...]:
         """Let go what was kept before a time (UTC), and then what nothing leads to any more and is as old."""
         found = refs.expired(self.mine().kept, before)
-        if found:
+        if found and not dry_run:
             self._sweep()
             self._update(f"delete {name}" for name in found)
             self._collect(f"--prune={int(before.timestamp())}")

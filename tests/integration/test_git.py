@@ -1,0 +1,277 @@
+"""A git repository on a real host: mirrored, bundled, restored, drilled, over the pinned connection and its gate."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.agent import Agent, open_sealed, shell
+from tests.lab.keys import ssh_keypair
+from tests.lab.production import ProductionHost
+from tests.lab.repository import Repository
+from tests.lab.sshd import Sshd
+
+HOST = "pavroto-1"
+ANSIBLE = f"{HOST}/ansible"
+
+
+class Forge(ProductionHost):
+    """A host with a git repository and nothing else."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.identity = ssh_keypair(directory / "client" / "id_ed25519")
+        self.sshd = Sshd(directory / "sshd", self.identity.with_name("id_ed25519.pub"))
+        self.repository = Repository(directory / "git" / "ansible.git")
+        self.repository.decorate()
+
+    def start(self) -> None:
+        """Start what is not running."""
+        if not self.sshd.alive:
+            self.sshd.start()
+
+    def destroy(self) -> None:
+        """Stop."""
+        self.sshd.stop()
+
+    def hosts_toml(self, store: Path, recipient: str, identity_file: Path, known_hosts: Path, *_: object) -> str:
+        """A complete hosts.toml."""
+        return f"""\
+[store]
+path = "{store}"
+[encryption]
+recipients = ["{recipient}"]
+[ssh]
+identity_file = "{identity_file}"
+known_hosts = "{known_hosts}"
+[hosts.{HOST}]
+address = "127.0.0.1"
+port = {self.sshd.port}
+user = "{self.sshd.user}"
+[hosts.{HOST}.sources.ansible]
+kind = "git"
+url = "{self.repository.bare}"
+"""
+
+
+class Backup(Agent):
+    """A backup server with that one source."""
+
+    host: Forge
+
+    @property
+    def mirror(self) -> Path:
+        """Where the mirror lies."""
+        return self.store / ".mirrors" / HOST / "ansible.git"
+
+    @property
+    def upstream(self) -> Repository:
+        """What it is a mirror of."""
+        return self.host.repository
+
+    def put_back(self, *options: str | Path) -> tuple[str | Path, ...]:
+        """What a restore or a drill there is given."""
+        login = ("--to", f"{self.host.sshd.user}@{HOST}", "--ssh-key", self.host.identity)
+        return (*login, "--identity", self.identity, *options)
+
+
+@pytest.fixture(scope="module")
+def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
+    """The host, for the module."""
+    with Forge(tmp_path_factory.mktemp("forge")) as started:
+        yield started
+
+
+@pytest.fixture
+def backup(forge: Forge, tmp_path: Path) -> Backup:
+    """A backup server for one test, with an empty store."""
+    forge.start()
+    return Backup(tmp_path / "backup", forge)
+
+
+def test_a_mirror_is_cloned_from_at_once(backup: Backup) -> None:
+    """The first pass takes all; status prints the command, and that command works with the host gone."""
+    backup.call("mirror", ANSIBLE).succeeded()
+    status = backup.call("status", "--json")
+    clone = status.json["sources"][0]["mirror"]["clone"]
+    assert clone == f"git clone {backup.mirror}"
+    assert clone in backup.call("status").out
+    backup.host.sshd.stop()
+    shell(f"{clone} work && cd work && test -f site.yml && git log --oneline | grep -c .", backup.home)
+
+
+def test_a_pass_without_news_leaves_the_store_as_it_is(backup: Backup) -> None:
+    """No line in the ledger, no byte in the mirror; only the time of its note moves."""
+    backup.call("mirror").succeeded()
+    note = backup.mirror.with_suffix(".json")
+    before, ledger, seen = backup.tree(), backup.ledger(), note.stat().st_mtime
+    done = backup.call("mirror").succeeded()
+    assert "as upstream" in done.out
+    assert (backup.tree(), backup.ledger()) == (before, ledger)
+    assert note.stat().st_mtime > seen
+
+
+def test_a_run_stores_a_bundle_that_stock_git_opens(backup: Backup) -> None:
+    """All refs of the mirror, those that upstream gave up too; what RESTORE.txt says works with stock programs."""
+    backup.call("run").succeeded()
+    backup.upstream.git("commit", "--quiet", "--amend", "--message", f"Rewritten at {time.time()}")
+    backup.upstream.git("push", "--quiet", "--force", "origin", "main")
+    backup.call("run").succeeded()
+    snapshot = backup.path(backup.latest(ANSIBLE))
+    bundle = backup.home / "all.bundle"
+    bundle.write_bytes(open_sealed(snapshot / "repo.bundle.zst.age", backup.identity))
+    listed = backup.upstream.git("bundle", "list-heads", bundle)
+    found = {name: oid for oid, name in (line.split(" ") for line in listed.splitlines())}
+    assert {name: oid for name, oid in found.items() if name != "HEAD"} == backup.upstream.refs(backup.mirror)
+    assert any(name.startswith("refs/pullagent/") and name.endswith("/refs/heads/main") for name in found)
+    commands = [line.strip() for line in (snapshot / "RESTORE.txt").read_text().splitlines() if line.startswith("    ")]
+    script = "\n".join(commands).replace("KEY", str(backup.identity))
+    for file in snapshot.iterdir():
+        (backup.home / file.name).symlink_to(file)
+    shell(script, backup.home)
+    assert backup.upstream.refs(backup.home / "repo.git") == backup.upstream.refs()
+    assert (backup.home / "work/site.yml").exists()
+    assert backup.call("verify", "--identity", backup.identity).succeeded().out.endswith("no problem\n")
+
+
+def test_another_host_key_stops_it_before_the_login(backup: Backup) -> None:
+    """Pinned keys hold for git too: nothing is sent to a stranger, neither by a mirror nor by a run."""
+    backup.call("mirror").succeeded()
+    before = backup.tree()
+    stranger = ssh_keypair(backup.directory / "stranger")
+    pinned = f"[127.0.0.1]:{backup.host.sshd.port} {stranger.with_name('stranger.pub').read_text()}"
+    for text, error in ((pinned, "the host key has changed"), ("", "is not pinned")):
+        backup.known_hosts.write_text(text)
+        logins = backup.host.sshd.log.read_text().count("Accepted publickey")
+        backup.call("mirror").failed(13, error, f"pullagent trust {HOST}")
+        backup.call("run").failed(13, error)
+        assert backup.host.sshd.log.read_text().count("Accepted publickey") == logins
+    changed = {path for path, is_now in backup.tree().items() if before.get(path) != is_now}
+    assert changed == {f".mirrors/{HOST}/ansible.json"}
+
+
+def test_an_ssh_url_is_held_to_the_same_keys(backup: Backup, tmp_path: Path) -> None:
+    """Another server, by its URL: refused until its key is pinned, then mirrored."""
+    other = Sshd(tmp_path / "other", backup.host.identity.with_name("id_ed25519.pub"))
+    other.start()
+    try:
+        backup.edit(f'url = "{backup.upstream.bare}"', f'url = "ssh://127.0.0.1:{other.port}{backup.upstream.bare}"')
+        backup.call("mirror").failed(13, "is not pinned", f"pullagent trust 127.0.0.1:{other.port}")
+        with backup.known_hosts.open("a") as file:
+            file.write(f"{other.known_hosts_line()}\n")
+        backup.call("mirror").succeeded()
+    finally:
+        other.stop()
+    assert backup.upstream.refs(backup.mirror) == backup.upstream.refs()
+
+
+def test_the_gate_lets_git_pass_and_nothing_else(backup: Backup) -> None:
+    """One constant command, run by the forced command's wrapper."""
+    backup.call("gate", HOST, "-o", backup.home / "gate").succeeded()
+    wrapper = backup.home / "gate/pullagent-gate"
+    assert wrapper.read_text().count("git-upload-pack") == 1
+    keys = backup.host.sshd.authorized_keys
+    before = keys.read_text()
+    keys.write_text(f'restrict,command="sh {wrapper}" {before}')
+    try:
+        backup.call("run").succeeded()
+        assert "ansible: repository" in backup.call("doctor", HOST).out
+        backup.edit(str(backup.upstream.bare), str(backup.upstream.work / ".git"))
+        backup.call("mirror").failed(1, "its gate does not know this command", f"pullagent gate {HOST}")
+    finally:
+        keys.write_text(before)
+
+
+def test_without_a_clear_mirror_nothing_lies_in_clear(backup: Backup) -> None:
+    """The bundle is made all the same; `mirror` says why it has nothing to do."""
+    backup.edit('kind = "git"\n', 'kind = "git"\nclear_mirror = false\n')
+    temporary = backup.directory / "tmp"
+    temporary.mkdir()
+    assert backup.call("run", env={"TMPDIR": str(temporary)}).code == 0
+    assert not (backup.store / ".mirrors").exists()
+    assert list(temporary.iterdir()) == []
+    backup.call("mirror", ANSIBLE).failed(2, "keeps no mirror here", "clear_mirror")
+    status = backup.call("status", "--json").json["sources"][0]
+    assert (status["verdict"], "mirror" in status) == ("OK", False)
+
+
+def test_a_failure_is_told_once_in_the_ledger_and_so_is_its_end(backup: Backup) -> None:
+    """A minute's timer must not fill it."""
+    backup.call("mirror").succeeded()
+    away = backup.upstream.bare.rename(backup.upstream.bare.with_suffix(".away"))
+    try:
+        for _ in range(3):
+            backup.call("mirror").failed(1, "does not appear to be a git repository", "check url")
+        assert backup.call("status", "--json").json["sources"][0]["verdict"] == "NEVER"
+        backup.call("run").failed(1, "does not appear to be a git repository")
+    finally:
+        away.rename(backup.upstream.bare)
+    backup.call("mirror").succeeded()
+    lines = [line["ok"] for line in backup.ledger() if line["event"] == "mirror"]
+    assert lines == [True, False, True]
+
+
+def test_a_second_pass_leaves_the_first_alone(backup: Backup) -> None:
+    """While a run or another pass is at it, a pass skips the mirror, and that is no failure."""
+    backup.call("mirror").succeeded()
+    lock = backup.store / ".locks" / HOST / "ansible.lock"
+    done = shell(f"flock {lock} -c '{' '.join(backup.argv('mirror'))}'", backup.home)
+    assert "skipped" in done
+
+
+def test_killed_at_any_moment_it_is_whole_after_the_next_pass(backup: Backup) -> None:
+    """SIGKILL to pullagent, at moments spread over a pass: refs are never lost, and nothing blocks the next one."""
+    backup.call("mirror").succeeded()
+    begun = time.monotonic()
+    backup.call("mirror").succeeded()
+    whole = time.monotonic() - begun
+    for part in range(5):
+        backup.upstream.git("commit", "--quiet", "--amend", "--message", f"{part} at {time.time()}")
+        backup.upstream.git("push", "--quiet", "--force", "origin", "main")
+        before = set(backup.upstream.refs(backup.mirror).values())
+        process = backup.start("mirror")
+        time.sleep(whole * (0.5 + part / 5))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert before <= set(backup.upstream.refs(backup.mirror).values())
+        backup.call("mirror").succeeded()
+        found = backup.upstream.refs(backup.mirror)
+        assert before <= set(found.values())
+        assert {n: o for n, o in found.items() if not n.startswith("refs/pullagent/")} == backup.upstream.refs()
+
+
+def test_a_restore_puts_the_repository_back(backup: Backup, tmp_path: Path) -> None:
+    """Onto a host where it is gone; over one that is there only when told so, and then whole or not at all."""
+    backup.call("run").succeeded()
+    refs = backup.upstream.refs()
+    backup.call("restore", f"{ANSIBLE}@latest", *backup.put_back("--yes")).failed(1, "is there already", "--replace")
+    away = backup.upstream.bare.rename(backup.upstream.bare.with_suffix(".away"))
+    try:
+        done = backup.call("restore", f"{ANSIBLE}@latest", *backup.put_back("--yes", "--json")).succeeded()
+        assert {item["name"]: item["found"] for item in done.json["objects"]} == refs
+        assert backup.upstream.refs() == refs
+        assert (backup.upstream.bare / "HEAD").read_text() == "ref: refs/heads/main\n"
+        (backup.upstream.bare / "old").touch()
+        backup.call("restore", f"{ANSIBLE}@latest", *backup.put_back("--yes", "--replace")).succeeded()
+        assert not (backup.upstream.bare / "old").exists()
+        left = [p.name for p in backup.upstream.bare.parent.iterdir() if ".pullagent" in p.name]
+        assert left == []
+    finally:
+        shell(f"rm -rf '{backup.upstream.bare}'", tmp_path)
+        away.rename(backup.upstream.bare)
+    backup.call("mirror").succeeded()
+
+
+def test_a_drill_clones_and_checks_the_tree_out(backup: Backup) -> None:
+    """Here, with a working copy; and beside the repository on a host, where nothing is left of it."""
+    backup.call("run").succeeded()
+    done = backup.call("drill", f"{ANSIBLE}@latest", "--identity", backup.identity, "--json").succeeded()
+    found = {item["name"]: item for item in done.json["objects"]}
+    assert (found["working copy"]["expected"], found["working copy"]["equal"]) == (2, True)
+    assert set(found) == {"working copy", *backup.upstream.refs()}
+    before = sorted(backup.upstream.bare.parent.iterdir())
+    backup.call("drill", f"{ANSIBLE}@latest", *backup.put_back()).succeeded()
+    assert sorted(backup.upstream.bare.parent.iterdir()) == before
+    assert backup.call("status", "--json").json["sources"][0]["drilled"]
