@@ -1,5 +1,6 @@
 """manifest.json: what a snapshot is. Versioned; names no database, table or row."""
 
+import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -10,9 +11,11 @@ from msgspec import Meta, Struct
 from pullagent.errors import StoreError
 from pullagent.model import Sealed
 
-# $ alone would take a line end behind it too
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
-FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$(?!\n)")]
+_NAME, _HASH = r"[A-Za-z0-9_][A-Za-z0-9._-]*", r"[0-9a-f]{64}"
+_FORMS = {"name": _NAME, "file": _NAME, "plain_sha256": _HASH, "stored_sha256": _HASH}
+# none of them has a blank in it
+_ENTRY = re.compile(" ".join(_FORMS.values()))
+
 Size = Annotated[int, Meta(ge=0)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
@@ -21,12 +24,18 @@ Moment = Annotated[datetime, Meta(tz=True)]
 class ArtifactEntry(Struct, frozen=True, kw_only=True):
     """One stored file. Sizes in bytes; hashes SHA-256 in hex, of the plain stream and of the stored file."""
 
-    name: FileName
-    file: FileName
+    name: str
+    file: str
     plain_bytes: Size
-    plain_sha256: Sha256
+    plain_sha256: str
     stored_bytes: Size
-    stored_sha256: Sha256
+    stored_sha256: str
+
+    def __post_init__(self) -> None:
+        """Refuse names and hashes that are none. For msgspec to look at each apart takes longer than all the rest."""
+        if not _ENTRY.fullmatch(f"{self.name} {self.file} {self.plain_sha256} {self.stored_sha256}"):
+            odd = next(key for key, form in _FORMS.items() if not re.fullmatch(form, getattr(self, key)))
+            raise ValueError(f"{odd}: found {getattr(self, odd)[:80]!r}")
 
     @classmethod
     def of(cls, sealed: Sealed) -> "ArtifactEntry":

@@ -128,6 +128,7 @@ def folder(name: str) -> Callable[[Path], None]:
     return damage
 
 
+SIZES = {"plain_bytes": 0, "plain_sha256": "0" * 64, "stored_bytes": 0, "stored_sha256": "0" * 64}
 DAMAGES = {
     "a file is gone": (lose("dump.sql.zst.age"), "dump.sql.zst.age"),
     "a file is shorter": (cut("inventory.json.zst.age"), "15 bytes, not 16"),
@@ -145,8 +146,8 @@ DAMAGES = {
     "another format": (manifest({"format": 2}), "format"),
     "a state of its own": (manifest({"state": "damaged"}), "state"),
     "a file elsewhere": (
-        manifest({"artifacts": [{"name": "x", "file": "../x", "plain_bytes": 0, "stored_bytes": 0}]}),
-        "artifacts.0.file",
+        manifest({"artifacts": [SIZES | {"name": "x", "file": "../x"}]}),
+        "artifacts.0: file: found '../x'",
     ),
 }
 
