@@ -12,6 +12,8 @@ from pullagent.errors import ConfigError
 
 _STATUS_BYTES = 400
 _FIRST_SOCKET = 3
+# more than a socket holds; under a flood what is left starts the unit again, after its pause
+_QUEUE = 10_000
 
 
 class Priority(IntEnum):
@@ -96,6 +98,6 @@ def discard_datagrams() -> None:
         return
     for number in range(_FIRST_SOCKET, _FIRST_SOCKET + int(os.environ.get("LISTEN_FDS", "0"))):
         with suppress(OSError), socket.socket(fileno=os.dup(number)) as endpoint:
-            while True:
-                # nothing of a datagram is taken but its place in the queue
-                endpoint.recv(0, socket.MSG_DONTWAIT)
+            for _ in range(_QUEUE):
+                # nothing of a datagram is taken but its place in the queue; recv(0) would not even ask
+                endpoint.recvmsg(0, 0, socket.MSG_DONTWAIT)

@@ -1,5 +1,6 @@
 """A git repository on a real host: mirrored, bundled, restored, drilled, over the pinned connection and its gate."""
 
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -8,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.agent import Agent, open_sealed, shell
-from tests.lab.keys import ssh_keypair
+from tests.integration.runbook import Operator
+from tests.lab.keys import public_text, ssh_keypair
 from tests.lab.production import ProductionHost
 from tests.lab.repository import Repository
 from tests.lab.sshd import Sshd
@@ -242,7 +244,7 @@ def test_killed_at_any_moment_it_is_whole_after_the_next_pass(backup: Backup) ->
         assert {n: o for n, o in found.items() if not n.startswith("refs/pullagent/")} == backup.upstream.refs()
 
 
-def test_a_restore_puts_the_repository_back(backup: Backup, tmp_path: Path) -> None:
+def test_a_restore_puts_the_repository_back(backup: Backup) -> None:
     """Onto a host where it is gone; over one that is there only when told so, and then whole or not at all."""
     backup.call("run").succeeded()
     refs = backup.upstream.refs()
@@ -259,7 +261,7 @@ def test_a_restore_puts_the_repository_back(backup: Backup, tmp_path: Path) -> N
         left = [p.name for p in backup.upstream.bare.parent.iterdir() if ".pullagent" in p.name]
         assert left == []
     finally:
-        shell(f"rm -rf '{backup.upstream.bare}'", tmp_path)
+        shutil.rmtree(backup.upstream.bare, ignore_errors=True)
         away.rename(backup.upstream.bare)
     backup.call("mirror").succeeded()
 
@@ -275,3 +277,25 @@ def test_a_drill_clones_and_checks_the_tree_out(backup: Backup) -> None:
     backup.call("drill", f"{ANSIBLE}@latest", *backup.put_back()).succeeded()
     assert sorted(backup.upstream.bare.parent.iterdir()) == before
     assert backup.call("status", "--json").json["sources"][0]["drilled"]
+
+
+def test_the_runbook_brings_the_repository_back(backup: Backup) -> None:
+    """A clone from the mirror, one from the bundle, and the repository itself, by the document's own commands."""
+    # the operator's key is the host's own, and the pull key another
+    pull = ssh_keypair(backup.directory / "id_pull")
+    with backup.host.sshd.authorized_keys.open("a") as file:
+        file.write(f"{public_text(pull)}\n")
+    backup.edit(f'identity_file = "{backup.host.identity}"', f'identity_file = "{pull}"')
+    backup.upstream.git("commit", "--quiet", "--amend", "--message", f"Rewritten at {time.time()}")
+    backup.upstream.git("push", "--quiet", "--force", "origin", "main")
+    backup.call("run").succeeded()
+    refs = backup.upstream.refs()
+    away = backup.upstream.bare.rename(backup.upstream.bare.with_suffix(".away"))
+    try:
+        Operator(backup).follow("The Ansible repository first")
+        assert backup.upstream.refs() == refs
+        seat = backup.home / "seat"
+        assert (seat / "ansible/site.yml").read_text() == (seat / "from-bundle/site.yml").read_text()
+    finally:
+        shutil.rmtree(backup.upstream.bare, ignore_errors=True)
+        away.rename(backup.upstream.bare)

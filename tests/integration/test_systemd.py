@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import json
+import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,16 +15,25 @@ import pytest
 from tests.integration.agent import open_sealed
 from tests.integration.wrappers import DUMPS, programs
 from tests.lab.container import Container
-from tests.lab.debian import backup_server, why_not
+from tests.lab.debian import PROJECT, backup_server, why_not
 from tests.lab.keys import age_identity
 from tests.lab.outside import MailServer, WebServer
 from tests.lab.processes import wait_until
 from tests.lab.production import ProductionHost
+from tests.lab.repository import Repository
 
 REASON = why_not()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
-UNITS = ("pullagent.service", "pullagent.timer", "pullagent-verify.service", "pullagent-verify.timer")
+UNITS = (
+    "pullagent.service",
+    "pullagent.timer",
+    "pullagent-mirror.service",
+    "pullagent-mirror.socket",
+    "pullagent-mirror.timer",
+    "pullagent-verify.service",
+    "pullagent-verify.timer",
+)
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
 ERROR, WARNING, NOTICE, INFO = "3", "4", "5", "6"
 # Half of what it says at once, the rest after two seconds, in which the status can be seen.
@@ -216,6 +227,92 @@ def test_a_failed_night_is_told_in_the_journal(server: Server) -> None:
     assert critical[-1].startswith("look:  journalctl --unit=pullagent.service")
 
 
+MIRROR = "/srv/pullagent/.mirrors/pavroto-2/ansible.git"
+
+
+@pytest.fixture(scope="module")
+def repository(server: Server) -> Repository:
+    """A git repository on the host that is a source now, and has the hook of docs/setup.md."""
+    made = Repository(server.host.directory / "git" / "ansible.git")
+    hook = made.bare / "hooks" / "post-receive"
+    (line,) = [text for text in (PROJECT / "docs/setup.md").read_text().splitlines() if "/dev/udp/" in text]
+    hook.write_text("#!/bin/bash\n" + line.replace("backup.pavroto.ttu", "127.0.0.1") + "\n")
+    hook.chmod(0o755)
+    server.configure()
+    text = server.path("/etc/pullagent/hosts.toml").read_text()
+    source = f'[hosts.pavroto-2.sources.ansible]\nkind = "git"\nurl = "{made.bare}"\n'
+    server.write("/etc/pullagent/hosts.toml", f"{text}\n{source}", 0o640)
+    return made
+
+
+def test_a_push_is_mirrored_at_once(server: Server, repository: Repository) -> None:
+    """A datagram from the repository's hook starts the unit; a flood of them starts it no more often than the pause
+    after each pass lets it, and nothing that came meanwhile is forgotten.
+    """
+    server.run("systemctl", "start", "pullagent-mirror.service")
+    owner = server.run("stat", "--format=%U %a", MIRROR)
+    assert owner == "pullagent 700\n"
+    server.run("systemctl", "enable", "--now", "pullagent-mirror.socket")
+    lags = []
+    for number in range(4):
+        commit = repository.commit("site.yml", f"- hosts: all  # {number}\n")
+        begun = time.monotonic()
+        repository.git("push", "--quiet", "origin", "main")
+        assert time.monotonic() - begun < 5
+        wait_until(lambda: repository.refs(server.path(MIRROR))["refs/heads/main"] == commit, 30, "mirrored")  # noqa: B023
+        lags.append(time.monotonic() - begun)
+        if number % 2:
+            # the pause is over
+            time.sleep(6)
+    print("from push to mirrored, in seconds:", [round(lag, 1) for lag in lags])
+    since = server.run("date", "+%s").strip()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as endpoint:
+        for _ in range(100):
+            endpoint.sendto(b"x" * 100, ("127.0.0.1", 9417))
+            time.sleep(0.1)
+    assert server.show("pullagent-mirror.socket", "ActiveState") == "active"
+    starts = server.run("journalctl", f"--since=@{since}", "--output=cat", "--unit=pullagent-mirror.service")
+    assert 1 <= starts.count("Starting pullagent-mirror.service") <= 3
+
+
+def test_the_minute_s_timer_starts_it_too(server: Server, repository: Repository) -> None:
+    """For those whose pushes tell nobody."""
+    soon = datetime.now(UTC) + timedelta(seconds=8)
+    text = f"[Timer]\nOnCalendar=\nOnCalendar={soon:%Y-%m-%d %H:%M:%S} UTC\n"
+    server.run("systemctl", "disable", "--now", "pullagent-mirror.socket")
+    commit = repository.commit("site.yml", "- hosts: none\n")
+    repository.git("push", "--quiet", "origin", "main")
+    server.write("/etc/systemd/system/pullagent-mirror.timer.d/soon.conf", text)
+    server.run("systemctl", "daemon-reload")
+    server.run("systemctl", "enable", "--now", "pullagent-mirror.timer")
+    wait_until(lambda: repository.refs(server.path(MIRROR))["refs/heads/main"] == commit, 40, "mirrored")
+    clone = json.loads(server.call("pullagent", "status", "--json").stdout)["sources"][-1]["mirror"]["clone"]
+    server.run("sh", "-c", f"cd /root && {clone} work && grep -q none work/site.yml")
+    server.run("runuser", "-u", "pullagent", "--", "git", "clone", "--quiet", MIRROR, "/var/lib/pullagent/work")
+
+
+def test_a_mirror_that_fails_each_minute_is_told_once(server: Server, repository: Repository) -> None:
+    """The failure unit is started each time, and speaks the first time."""
+    server.run("systemctl", "stop", "pullagent-mirror.timer", "pullagent-mirror.service")
+    since = server.run("date", "+%s").strip()
+    away = repository.bare.rename(repository.bare.with_suffix(".away"))
+    told = "pullagent-failure@pullagent-mirror.service.service"
+    try:
+        for _ in range(2):
+            assert server.call("systemctl", "start", "pullagent-mirror.service").returncode != 0
+            server.ended(told)
+    finally:
+        away.rename(repository.bare)
+    lines = [text for priority, text in server.journal(told, since) if priority == "2"]
+    assert [line for line in lines if "failed: " in line] == ["pullagent-mirror.service failed: exit code 1"]
+    said = server.journal("pullagent-mirror.service", since)
+    assert sum(priority == ERROR for priority, _ in said) == 1
+    assert any("still fails" in text for _, text in said)
+    server.run("systemctl", "start", "pullagent-mirror.service")
+    server.run("systemctl", "enable", "--now", "pullagent-mirror.socket")
+    server.configure()
+
+
 def test_a_key_elsewhere_needs_no_credential(server: Server) -> None:
     """Without the usual key the unit still starts, and pulls with the one that hosts.toml names."""
     stored = len(server.snapshots())
@@ -259,7 +356,7 @@ def test_uninstalling_leaves_store_and_configuration(server: Server) -> None:
     stored = len(server.snapshots())
     server.run("make", "-C", "/usr/src/pullagent", "uninstall")
     left = server.run("find", "/usr/local", "/etc/systemd", "-name", "*pullagent*")
-    assert left.split() == ["/etc/systemd/system/pullagent.timer.d"]
+    assert sorted(left.split()) == [f"/etc/systemd/system/pullagent{name}.timer.d" for name in ("-mirror", "")]
     assert server.show("pullagent.timer", "LoadState") == "not-found"
     assert len(server.snapshots()) == stored
     assert server.path("/etc/pullagent/hosts.toml").exists()

@@ -23,7 +23,11 @@ EXAMPLE = Path(__file__).parents[2] / "hosts.toml"
 def test_the_example_is_right() -> None:
     """The hosts.toml that comes with the program loads, and means this infrastructure."""
     config = load(EXAMPLE, KINDS)
-    assert [str(name) for name in config.source_names()] == ["pavroto-2/agama", "pavroto-2/logs"]
+    assert [str(name) for name in config.source_names()] == [
+        "pavroto-2/agama",
+        "pavroto-2/logs",
+        "pavroto-1/ansible",
+    ]
     assert (config.retention.days, config.objectives.rpo_hours, config.objectives.rto_minutes) == (14, 24, 60)
     assert config.store == Path("/srv/pullagent")
 

@@ -267,3 +267,25 @@ def test_a_credential_that_cannot_be_read_is_an_error(
     monkeypatch.delenv("CREDENTIALS_DIRECTORY")
     assert service.credential("ssh-key") is None
     assert with_pull_key(loaded(tmp_path, RIGHT), Path("/k")).identity_file == Path("/k")
+
+
+def test_datagrams_are_thrown_away_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What woke the unit must not wake it again, and what comes later must; others' sockets are left alone."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+    ):
+        receiver.bind(("127.0.0.1", 0))
+        for _ in range(3):
+            sender.sendto(b"x", receiver.getsockname())
+        monkeypatch.setattr(service, "_FIRST_SOCKET", receiver.fileno())
+        monkeypatch.setenv("LISTEN_FDS", "1")
+        monkeypatch.setenv("LISTEN_PID", str(os.getppid()))
+        service.discard_datagrams()
+        assert receiver.recv(1, socket.MSG_PEEK) == b"x"
+        monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+        service.discard_datagrams()
+        with pytest.raises(BlockingIOError):
+            receiver.recv(1, socket.MSG_DONTWAIT)
+        sender.sendto(b"y", receiver.getsockname())
+        assert receiver.recv(1) == b"y"
