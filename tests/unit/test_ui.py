@@ -5,7 +5,7 @@ import signal
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -277,3 +277,34 @@ def test_no_window_is_too_narrow_for_a_reference(
     shown = capsys.readouterr().out
     assert all(word in shown for word in (LONG, "10.8 kB", "good", "verified"))
     assert "…" not in shown
+
+
+@pytest.mark.parametrize("colours", [None, "standard", "truecolor"])
+def test_a_table_that_fits_looks_like_one_that_is_wrapped(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    colours: Literal["standard", "truecolor"] | None,
+) -> None:
+    """What we draw ourselves, for rich takes long over many rows, is what rich draws, but for blanks at the ends."""
+    console = Console(force_terminal=True, color_system=colours, width=100, soft_wrap=True, no_color=False)
+    monkeypatch.setattr(ui.out, "console", console)
+    columns, right = ("Snapshot", "Stored", "State", "Goes"), ("Stored",)
+    rows = [
+        ("pavroto-2/agama@2026-11-23T010003Z", "10.8 kB", "good · verified 2 d", "in 3 d"),
+        ("x", "1 B", "damaged", ""),
+        ("y", "", "shrunk", "pinned"),
+    ]
+    ui.table(columns, rows, right)
+    drawn = capsys.readouterr().out
+    monkeypatch.setattr(ui, "_is_narrow", lambda _: False)
+    ui.table(columns, rows, right)
+    wrapped = capsys.readouterr().out
+    assert shapes(drawn) == shapes(wrapped)
+    assert ("\x1b[" in drawn) == (colours is not None)
+
+
+def shapes(text: str) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Each line's plain text, and its coloured words with their colours."""
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in text.splitlines()]
+    inks = [re.findall(r"\x1b\[([0-9;]+)m *([^ \x1b].*?) *\x1b\[0m", line) for line in text.splitlines()]
+    return list(zip(plain, inks, strict=True))
