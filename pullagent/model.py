@@ -76,6 +76,10 @@ class SnapshotRef:
     def __str__(self) -> str:
         return f"{self.name.host}/{self.name.source}@{self.id}"
 
+    def __hash__(self) -> int:
+        # the name's own would be asked for at each look into a dict of thousands
+        return hash((self.name.host, self.name.source, self.id))
+
 
 @dataclass(frozen=True)
 class RefQuery:
@@ -250,12 +254,12 @@ class Snapshot:
     @property
     def plain_bytes(self) -> int | None:
         """Size of all artifacts before compression, in bytes."""
-        return None if self.manifest is None else sum(a.plain_bytes for a in self.manifest.artifacts)
+        return None if self.manifest is None else sum([a.plain_bytes for a in self.manifest.artifacts])
 
     @property
     def stored_bytes(self) -> int | None:
         """Size of all artifacts in the store, in bytes."""
-        return None if self.manifest is None else sum(a.stored_bytes for a in self.manifest.artifacts)
+        return None if self.manifest is None else sum([a.stored_bytes for a in self.manifest.artifacts])
 
     @property
     def took_s(self) -> float | None:
