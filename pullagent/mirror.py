@@ -15,18 +15,20 @@ from pullagent.host import Host
 from pullagent.ledger import Ledger
 from pullagent.logins import limits, pull_login
 from pullagent.model import SourceName, StopSignal
+from pullagent.plausibility import must_stay_free
 from pullagent.sources.base import Bench, Followed, Mirrored, Nowhere, Remote, Source, mirrored
 from pullagent.store import Store
 from pullagent.store.mirrors import Note
 
 _AT_ONCE = 4
+_NOT_EQUAL = "nothing was removed from the mirror; is url in hosts.toml still the right one?"
 _KEPT_SHOWN = 50
 Connect = Callable[[configs.Host], AbstractContextManager[Remote]]
 
 
 @dataclass(frozen=True)
 class Passed:
-    """How one mirror's comparison ended. `outcome` is same, updated, differs, failed or skipped; `news`: whether it
+    """How one mirror's comparison ended. `outcome` is same, updated, failed or skipped; `news`: whether it
     ended otherwise than the one before.
     """
 
@@ -112,7 +114,7 @@ class _Pass:
     def over(self, name: SourceName) -> Passed:
         """Compare one; whatever goes wrong with it is in what is returned."""
         begun = time.monotonic()
-        recording = Recording(self._store, name, self._clock)
+        recording = Recording(self._config, name, self._clock)
         host = self._config.hosts[name.host]
         source: Source = host.sources[name.source]
         try:
@@ -129,10 +131,12 @@ class _Pass:
             return Passed(
                 name, "failed", took, recording.news, error=told.message, hint=told.hint, exit_code=told.exit_code
             )
-        followed = recording.followed
+        followed, took = recording.followed, time.monotonic() - begun
         assert followed is not None
-        outcome = "differs" if not followed.agree else "updated" if followed.changed else "same"
-        return Passed(name, outcome, time.monotonic() - begun, recording.news, followed)
+        if not followed.agree:
+            why = "; ".join(followed.warnings)
+            return Passed(name, "failed", took, recording.news, error=why, hint=_NOT_EQUAL, exit_code=1)
+        return Passed(name, "updated" if followed.changed else "same", took, recording.news, followed)
 
 
 def reached(host: configs.Host, source: Source, connect: Connect) -> AbstractContextManager[Remote]:
@@ -147,17 +151,21 @@ class Recording:
     The caller holds the source's lock.
     """
 
-    store: Store
+    config: Config
     name: SourceName
     clock: Callable[[], datetime]
     followed: Followed | None = None
     news: bool = False
     _begun: float = field(default_factory=time.monotonic)
 
+    @property
+    def _store(self) -> Store:
+        return Store(self.config.store)
+
     def follow(self, source: Source, host: Remote, stop: StopSignal) -> Followed:
         """Bring the mirror up to its upstream; all of it is looked at when the last time ended badly."""
         assert isinstance(source, Mirrored)
-        before, bench = self.store.mirror_note(self.name), bench_of(self.store, self.name, self.clock(), stop)
+        before, bench = self._store.mirror_note(self.name), bench_of(self.config, self.name, self.clock(), stop)
         self.followed = source.follow(host, bench, recheck=before is not None and bool(before.error))
         return self.followed
 
@@ -174,13 +182,13 @@ class Recording:
         self._write(None)
 
     def _write(self, error: PullAgentError | None) -> None:
-        before, followed = self.store.mirror_note(self.name), self.followed
+        before, followed = self._store.mirror_note(self.name), self.followed
         if error is not None or followed is None:
             compared, agree = (before.compared, before.agree) if before else (None, False)
             note = Note(compared, agree, error.message if error else "")
         else:
             note = Note(self.clock(), followed.agree)
-        self.store.note_mirror(self.name, note)
+        self._store.note_mirror(self.name, note)
         changed = followed is not None and bool(followed.changed)
         self.news = changed or before is None or (before.agree, before.error) != (note.agree, note.error)
         if self.news:
@@ -190,15 +198,16 @@ class Recording:
         followed = self.followed
         detail: dict[str, object] = {"error": error.message} if error else {}
         if followed is not None and error is None:
-            detail = {"changed": followed.changed, "agree": followed.agree, **followed.counts}
+            detail = {} if followed.agree else {"error": "; ".join(followed.warnings)}
+            detail |= {"changed": followed.changed, "agree": followed.agree, **followed.counts}
             if followed.kept:
                 detail["kept"] = [*followed.kept[:_KEPT_SHOWN]]
             if followed.warnings:
                 detail["warnings"] = [*followed.warnings]
-        Ledger(self.store.ledger_path).append(
+        Ledger(self._store.ledger_path).append(
             "mirror",
             ok=error is None and followed is not None and followed.agree,
-            exit_code=error.exit_code if error else 0,
+            exit_code=error.exit_code if error else int(followed is None or not followed.agree),
             took_s=time.monotonic() - self._begun,
             host=self.name.host,
             source=self.name.source,
@@ -206,6 +215,8 @@ class Recording:
         )
 
 
-def bench_of(store: Store, name: SourceName, now: datetime, stop: StopSignal | None = None) -> Bench:
-    """Where the mirror of a source lies, and the time."""
-    return Bench(store.mirror_place(name), now, stop or StopSignal())
+def bench_of(config: Config, name: SourceName, now: datetime, stop: StopSignal) -> Bench:
+    """Where the mirror of a source lies, the time, and what must stay free there. StoreError."""
+    store = Store(config.store)
+    capacity, _ = store.space()
+    return Bench(store.mirror_place(name), now, stop, must_stay_free(capacity, config.min_free_percent, 1, 0))

@@ -182,13 +182,13 @@ class Puller:
         """What a source has to give: of one with a mirror here, from the mirror, once that is up to date."""
         if not isinstance(source, Mirrored) or not source.clear_mirror:
             return source.artifacts(remote, findings)
-        recording = Recording(self._store, name, self._clock)
+        recording = Recording(self._config, name, self._clock)
         with recording.ends():
             followed = recording.follow(source, remote, self._stop)
         findings.server_version = followed.version
         for warning in followed.warnings:
             findings.tell(warning)
-        return source.bundled(bench_of(self._store, name, self._clock(), self._stop), findings)
+        return source.bundled(bench_of(self._config, name, self._clock(), self._stop), findings)
 
     def _ask_gate(self, remote: Remote, host: configs.Host) -> list[str]:
         """A warning when the host's gate is not the one that hosts.toml makes; asked once a host.

@@ -96,6 +96,8 @@ def _told(detail: dict[str, Any]) -> Iterator[str]:
         yield ui.size(detail["stored_bytes"])
     if isinstance(detail.get("stored"), int):
         yield f"{detail['stored']} of {detail.get('sources')} stored"
-    for key, word in (("ids", "sound"), ("damaged", "damaged"), ("removed", "removed")):
+    if isinstance(detail.get("changed"), int) and detail["changed"]:
+        yield f"{detail['changed']} refs changed"
+    for key, word in (("ids", "sound"), ("damaged", "damaged"), ("removed", "removed"), ("expired", "expired")):
         if isinstance(detail.get(key), list) and detail[key]:
             yield f"{len(detail[key])} {word}"

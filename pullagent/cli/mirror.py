@@ -53,7 +53,7 @@ def _tell(name: str, followed: Followed, took_s: float) -> None:
     if followed.changed:
         counts = ", ".join(f"{what} {number}" for what, number in followed.counts.items() if number)
         ui.say(f"{name}: {followed.changed} changed in {ui.duration(took_s)}; now {counts}")
-    elif followed.agree:
+    else:
         ui.say(f"{name}: as upstream")
     for kept in followed.kept[:_KEPT_SHOWN]:
         ui.say(f"{name}: upstream gave up {kept.split('/', 3)[3]}; it stays as {kept}")

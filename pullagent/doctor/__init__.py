@@ -25,7 +25,7 @@ from pullagent.host import Host, Limits
 from pullagent.host.keys import pinned_keys
 from pullagent.logins import pull_login
 from pullagent.model import Address, Snapshot, SourceName, StopSignal
-from pullagent.sources.base import Remote, Source, Stream
+from pullagent.sources.base import Nowhere, Remote, Source, Stream
 from pullagent.store import Store
 from pullagent.wire.commands import commands_of
 from pullagent.wire.remote import compressor
@@ -117,6 +117,10 @@ class _Examination(threading.Thread):
         return found
 
     def _look(self) -> Iterator[Diagnosis]:
+        if self._host.sources and not any(source.commands() for source in self._host.sources.values()):
+            # nobody logs in there, ever
+            yield from self._look_at_sources(Nowhere(self._host.name))
+            return
         with ExitStack() as stack:
             try:
                 pinned = pinned_keys(pull_login(self._config, self._host))
@@ -142,8 +146,12 @@ class _Examination(threading.Thread):
         asked = _Asked(remote)
         if manner.wire != "plain" and any(source.streams() for source in sources.values()):
             yield compressor(asked, manner)
+        yield from self._look_at_sources(asked)
+
+    def _look_at_sources(self, remote: Remote) -> Iterator[Diagnosis]:
+        sources: dict[str, Source] = dict(self._host.sources)
         for name, source in sources.items():
-            for found in source.diagnose(asked, self._last_bytes(SourceName(self._host.name, name))):
+            for found in source.diagnose(remote, self._last_bytes(SourceName(self._host.name, name))):
                 yield replace(found, name=f"{name}: {found.name}")
 
     def _last_bytes(self, name: SourceName) -> int | None:

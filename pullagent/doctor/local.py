@@ -17,9 +17,10 @@ from pullagent.errors import PullAgentError
 from pullagent.ledger import Ledger
 from pullagent.model import Snapshot, SourceName, rfc3339
 from pullagent.programs import ask
+from pullagent.sources.base import mirrored
 from pullagent.store import Store
 
-TIMER = "pullagent.timer"
+TIMER, MIRROR_TIMER = "pullagent.timer", "pullagent-mirror.timer"
 _ENTRIES = 100_000
 _ENOUGH, _COMFORTABLE = 1.1, 2.0
 _SEARCH_S = 10
@@ -42,6 +43,8 @@ def of_this_machine(config: Config, snapshots: Sequence[Snapshot], now: datetime
     yield _lock(config)
     yield _prerequisites(config, snapshots)
     yield from _timer()
+    if any(mirrored(source) for host in config.hosts.values() for source in host.sources.values()):
+        yield from _timer(MIRROR_TIMER)
 
 
 def programs() -> Iterator[Diagnosis]:
@@ -271,13 +274,14 @@ def _prerequisites(config: Config, snapshots: Sequence[Snapshot]) -> Diagnosis:
     return good("restore", "a sound snapshot and runbook of every source")
 
 
-def _timer() -> Iterator[Diagnosis]:
+def _timer(unit: str = TIMER) -> Iterator[Diagnosis]:
     """Nothing where no systemd runs."""
     if not Path("/run/systemd/system").is_dir():
         return
-    if ask("systemctl", "is-enabled", TIMER) is None:
-        yield doubtful("timer", f"{TIMER} is not enabled: nothing runs by itself", f"systemctl enable --now {TIMER}")
-    elif ask("systemctl", "is-active", TIMER) is None:
-        yield doubtful("timer", f"{TIMER} is enabled, but not active", f"systemctl start {TIMER}")
+    name = "timer" if unit == TIMER else "mirrors' timer"
+    if ask("systemctl", "is-enabled", unit) is None:
+        yield doubtful(name, f"{unit} is not enabled: nothing runs by itself", f"systemctl enable --now {unit}")
+    elif ask("systemctl", "is-active", unit) is None:
+        yield doubtful(name, f"{unit} is enabled, but not active", f"systemctl start {unit}")
     else:
-        yield good("timer", f"{TIMER} is active")
+        yield good(name, f"{unit} is active")

@@ -186,13 +186,14 @@ class Restoration(Protocol):
 
 @dataclass(frozen=True)
 class Bench:
-    """What this machine lends a source that keeps a copy here: a directory of its own, the time (UTC), and the signal
-    to stop.
+    """What this machine lends a source that keeps a copy here: a directory of its own, the time (UTC), the signal to
+    stop, and how many bytes of that file system must stay free.
     """
 
     directory: Path
     now: datetime
     stop: StopSignal = field(default_factory=StopSignal)
+    min_free_bytes: int = 0
 
 
 @dataclass(frozen=True)

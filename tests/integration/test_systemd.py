@@ -249,7 +249,7 @@ def test_a_push_is_mirrored_at_once(server: Server, repository: Repository) -> N
     """A datagram from the repository's hook starts the unit; a flood of them starts it no more often than the pause
     after each pass lets it, and nothing that came meanwhile is forgotten.
     """
-    server.run("systemctl", "start", "pullagent-mirror.service")
+    server.run("pullagent", "mirror")
     owner = server.run("stat", "--format=%U %a", MIRROR)
     assert owner == "pullagent 700\n"
     server.run("systemctl", "enable", "--now", "pullagent-mirror.socket")

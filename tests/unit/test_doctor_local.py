@@ -291,3 +291,12 @@ def test_the_timer(monkeypatch: pytest.MonkeyPatch, enabled: str | None, active:
 def test_a_second_ahead_is_no_fault(machine: Machine) -> None:
     """A snapshot's id is a second late where another has taken the first."""
     assert machine.look(START.astimezone(UTC) - timedelta(seconds=1))["clock"].result == "ok"
+
+
+def test_a_mirror_without_its_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is late five minutes from now."""
+    monkeypatch.setattr(doctor_local, "ask", lambda *_: None)
+    monkeypatch.setattr(Path, "is_dir", lambda _: True)
+    (found,) = doctor_local._timer(doctor_local.MIRROR_TIMER)
+    assert (found.name, found.result) == ("mirrors' timer", "warn")
+    assert found.hint == "systemctl enable --now pullagent-mirror.timer"

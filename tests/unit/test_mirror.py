@@ -347,3 +347,14 @@ def test_the_note_beside_a_mirror(tmp_path: Path) -> None:
     assert json.loads(file.read_text())["error"] == "no answer"
     file.write_text("torn")
     assert mirrors.read(file) is None
+
+
+def test_a_repository_without_end_does_not_fill_the_disk(mirrored: Mirrored) -> None:
+    """What must stay free is looked at while git works; the mirror is as it was."""
+    before = mirrored.refs
+    mirrored.rewrite()
+    bench = Bench(mirrored.place, NOW, min_free_bytes=1 << 60)
+    with pytest.raises(SourceError, match="given up"):
+        mirrored.source.follow(Nowhere("pavroto-1"), bench)
+    assert mirrored.refs == before
+    assert mirrored.follow().agree

@@ -19,6 +19,9 @@ from pullagent.model import Artifact, Check, Findings
 from pullagent.sources.base import Bench, Followed, Machine, Opened, Remote, Restoration, RestoreOptions, Throwaway
 from pullagent.sources.git.url import Place, parse, upload_pack
 
+# the part of a temporary directory's file system that is left to others
+_RESERVE = 50
+
 
 def _url(text: str) -> str:
     parse(text)
@@ -57,7 +60,9 @@ class Git:
         from pullagent.sources.git.program import scratch
 
         with scratch() as directory:
-            bench = Bench(directory / "mirror.git", datetime.now(UTC))
+            space = os.statvfs(directory)
+            reserve = space.f_blocks * space.f_frsize // _RESERVE
+            bench = Bench(directory / "mirror.git", datetime.now(UTC), min_free_bytes=reserve)
             followed = self.follow(host, bench)
             findings.server_version = followed.version
             for warning in followed.warnings:
@@ -69,7 +74,7 @@ class Git:
         from pullagent.sources.git.mirror import Mirror
         from pullagent.sources.git.upstream import Upstream
 
-        with Mirror(bench.directory, bench.stop).opened() as mirror:
+        with Mirror(bench).opened() as mirror:
             return mirror.follow(Upstream(self._place), host, bench.now, recheck=recheck)
 
     def bundled(self, bench: Bench, findings: Findings) -> Iterator[Artifact]:
@@ -77,7 +82,7 @@ class Git:
         from pullagent.sources.git.bundle import MirrorCheck
         from pullagent.sources.git.mirror import Mirror
 
-        with Mirror(bench.directory, bench.stop).opened() as mirror:
+        with Mirror(bench).opened() as mirror:
             mirror.check(full=True)
             found = mirror.mine()
             findings.server_kind = "git"
@@ -90,7 +95,7 @@ class Git:
 
         if not bench.directory.is_dir():
             return ()
-        with Mirror(bench.directory, bench.stop).opened() as mirror:
+        with Mirror(bench).opened() as mirror:
             return mirror.expire(before, dry_run=dry_run)
 
     def taken_from(self, directory: Path) -> str:

@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from pullagent.errors import LockedError, SourceError, Stopped, store_error
-from pullagent.model import StopSignal, snapshot_id
-from pullagent.sources.base import Followed, Remote
+from pullagent.model import snapshot_id
+from pullagent.sources.base import Bench, Followed, Remote
 from pullagent.sources.git import refs
 from pullagent.sources.git.program import LONG_S, GitFailed, Program
 from pullagent.sources.git.refs import Difference, Heads, Mine
@@ -42,11 +42,11 @@ _LFS_BRANCHES = 20
 
 
 class Mirror:
-    """The bare repository at `directory`, made if it is not there. The caller holds the source's lock."""
+    """The bare repository in the directory of `bench`, made if it is not there. The caller holds the source's lock."""
 
-    def __init__(self, directory: Path, stop: StopSignal | None = None) -> None:
-        self.directory, self._stop = directory, stop or StopSignal()
-        self._git = Program(directory, self._stop)
+    def __init__(self, bench: Bench) -> None:
+        self.directory, self._stop, self._min_free_bytes = bench.directory, bench.stop, bench.min_free_bytes
+        self._git = Program(self.directory, self._stop)
 
     @contextmanager
     def opened(self) -> Iterator["Mirror"]:
@@ -58,7 +58,7 @@ class Mirror:
             raise store_error(self.directory, error) from error
         try:
             self._take(lock)
-            self._git = Program(self.directory, self._stop, (lock,))
+            self._git = Program(self.directory, self._stop, (lock,), self._min_free_bytes)
             yield self
         finally:
             os.close(lock)

@@ -78,10 +78,15 @@ class GitFailed(SourceError):
 
 
 class Program:
-    """git, on the repository at `directory`. `held`: descriptors that each git keeps open, such as a lock's."""
+    """git, on the repository at `directory`. `held`: descriptors that each git keeps open, such as a lock's;
+    `min_free_bytes`: what it must leave of the file system there.
+    """
 
-    def __init__(self, directory: Path, stop: StopSignal | None = None, held: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, directory: Path, stop: StopSignal | None = None, held: tuple[int, ...] = (), min_free_bytes: int = 0
+    ) -> None:
         self.directory, self._stop, self._held = directory, stop or StopSignal(), held
+        self._min_free_bytes = min_free_bytes
 
     def ask(
         self,
@@ -157,6 +162,7 @@ class Program:
                 selector.register(pipe, selectors.EVENT_READ)
             while selector.get_map():
                 self._stop.check()
+                self._check_space(what)
                 if time.monotonic() > deadline:
                     raise SourceError(f"git {what} did not end in time", "is the other side or the disk stuck?")
                 for key, _ in selector.select(_TICK_S):
@@ -168,6 +174,18 @@ class Program:
                     else:
                         said = (said + chunk)[-_SAID_BYTES:]
         return said
+
+    def _check_space(self, what: str) -> None:
+        """SourceError when a repository without end, or simply a large one, would fill the disk for all others."""
+        if not self._min_free_bytes:
+            return
+        found = os.statvfs(self.directory)
+        free = found.f_bavail * found.f_frsize
+        if free < self._min_free_bytes:
+            raise SourceError(
+                f"git {what} was given up: only {free >> 20} MiB are free in {self.directory}",
+                "is it as large as it should be? If so, free space there, or lower [store] min_free_percent",
+            )
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

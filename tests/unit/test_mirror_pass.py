@@ -1,0 +1,141 @@
+"""One pass over the mirrors of a configuration: who logs in, what is noted, what it comes to."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from pullagent import mirror as mirrors
+from pullagent.config import Config, load
+from pullagent.errors import HostError, UsageError
+from pullagent.expiry import expire
+from pullagent.ledger import Ledger
+from pullagent.mirror import MirrorReport, Passed
+from pullagent.model import SourceName
+from pullagent.prune import dry_run
+from pullagent.sources import KINDS
+from pullagent.store import Store
+from tests.lab.repository import Repository
+from tests.unit.toml import changed, document
+
+NOW = datetime(2026, 11, 23, 1, 0, 3, tzinfo=UTC)
+NAME = SourceName("forge", "ansible")
+
+
+class Site:
+    """A repository, and a configuration that mirrors it by a URL that git follows by itself."""
+
+    def __init__(self, directory: Path) -> None:
+        self.upstream = Repository(directory / "ansible.git")
+        self.now = NOW
+        path = directory / "hosts.toml"
+        value = changed("store path", str(directory / "store"))
+        sources = {"ansible": {"kind": "git", "url": f"file://{self.upstream.bare}"}}
+        value["hosts"]["forge"] = {"user": "u", "sources": sources}
+        path.write_text(document(value))
+        self.config: Config = load(path, KINDS)
+        self.store = Store(self.config.store)
+
+    def run(self) -> Passed:
+        """One pass."""
+
+        def connect(_: Any) -> NoReturn:
+            raise AssertionError("nobody needs to log in anywhere")
+
+        (passed,) = mirrors.mirror(self.config, [NAME], connect=connect, clock=lambda: self.now).outcomes
+        return passed
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What the ledger says of it."""
+        return list(Ledger(self.store.ledger_path).entries(("mirror",)))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """One whose mirror is up to date."""
+    made = Site(tmp_path)
+    assert made.run().outcome == "updated"
+    return made
+
+
+def test_a_url_of_its_own_needs_no_login(site: Site) -> None:
+    """The host in hosts.toml need not even exist; what is noted is when upstream last answered."""
+    site.now += timedelta(minutes=1)
+    passed = site.run()
+    note = site.store.mirror_note(NAME)
+    assert (passed.outcome, passed.news) == ("same", False)
+    assert note is not None
+    assert (note.compared, note.agree, note.error) == (site.now, True, "")
+    assert len(site.lines()) == 1
+
+
+def test_an_upstream_that_was_emptied_is_a_failure(site: Site) -> None:
+    """It answered, so that it was compared; the mirror is not as it, and says so until it is again."""
+    commit = site.upstream.refs()["refs/heads/main"]
+    site.upstream.there("update-ref", "-d", "refs/heads/main")
+    site.now += timedelta(minutes=1)
+    passed = site.run()
+    assert (passed.outcome, passed.exit_code, passed.news) == ("failed", 1, True)
+    assert "no refs any more" in passed.error
+    note = site.store.mirror_note(NAME)
+    assert note is not None
+    assert (note.compared, note.agree) == (site.now, False)
+    assert not site.run().news
+    site.upstream.there("update-ref", "refs/heads/main", commit)
+    assert (site.run().outcome, [line["ok"] for line in site.lines()]) == ("same", [True, False, True])
+
+
+def test_refs_that_were_given_up_go_by_retention(site: Site) -> None:
+    """Their names are shown before; a mirror that is at work keeps them."""
+    site.upstream.git("commit", "--quiet", "--amend", "--message", "Rewritten")
+    site.upstream.git("push", "--quiet", "--force", "origin", "main")
+    site.now = NOW
+    site.run()
+    kept = "forge/ansible refs/pullagent/2026-11-23T010003Z/refs/heads/main"
+    assert dry_run(site.config, NOW + timedelta(days=13)).expired == ()
+    late = NOW + timedelta(days=15)
+    assert expire(site.config, late, dry_run=True) == (kept,)
+    assert expire(site.config, late, spared=[NAME]) == ()
+    with site.store.locked(NAME):
+        assert expire(site.config, late) == ()
+    assert expire(site.config, late) == (kept,)
+    assert expire(site.config, late) == ()
+
+
+def test_a_source_without_a_mirror_is_named(site: Site) -> None:
+    """Asked for by name it is an error, and so is having none at all."""
+    assert mirrors.chosen(site.config, []) == [NAME]
+    with pytest.raises(UsageError, match="keeps no mirror"):
+        mirrors.chosen(site.config, ["pavroto-2/agama"])
+    with pytest.raises(UsageError, match="no source keeps a mirror"):
+        mirrors.chosen(site.config, ["pavroto-2"])
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [(["same", "skipped"], 0), (["failed", "same"], 3), (["failed", "failed"], 13), (["failed", "skipped"], 3)],
+)
+def test_a_pass_ends_as_a_run_does(outcomes: list[str], code: int) -> None:
+    """All failed for one cause: its code."""
+    passed = [Passed(NAME, outcome, 0.1, exit_code=13 * (outcome == "failed")) for outcome in outcomes]
+    assert MirrorReport(tuple(passed)).exit_code == code
+
+
+def test_a_host_that_cannot_be_reached_is_noted(tmp_path: Path) -> None:
+    """The note keeps the time of the last answer, and takes the error."""
+    site = Site(tmp_path)
+    site.run()
+    value = site.config.text.replace(f"file://{site.upstream.bare}".encode(), b"/srv/git/ansible.git")
+    site.config.path.write_bytes(value)
+    config = load(site.config.path, KINDS)
+
+    def connect(_: Any) -> NoReturn:
+        raise HostError("forge: no answer in time")
+
+    later = NOW + timedelta(minutes=1)
+    (passed,) = mirrors.mirror(config, [NAME], connect=connect, clock=lambda: later).outcomes
+    assert (passed.outcome, passed.error) == ("failed", "forge: no answer in time")
+    note = site.store.mirror_note(NAME)
+    assert note is not None
+    assert (note.compared, note.error) == (NOW, "forge: no answer in time")
