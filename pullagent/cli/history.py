@@ -97,7 +97,7 @@ def _told(detail: dict[str, Any]) -> Iterator[str]:
     if isinstance(detail.get("stored"), int):
         yield f"{detail['stored']} of {detail.get('sources')} stored"
     if isinstance(detail.get("changed"), int) and detail["changed"]:
-        yield f"{detail['changed']} refs changed"
+        yield f"{detail['changed']} ref{'s' * (detail['changed'] > 1)} changed"
     for key, word in (("ids", "sound"), ("damaged", "damaged"), ("removed", "removed"), ("expired", "expired")):
         if isinstance(detail.get(key), list) and detail[key]:
             yield f"{len(detail[key])} {word}"

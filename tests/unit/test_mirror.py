@@ -358,3 +358,16 @@ def test_a_repository_without_end_does_not_fill_the_disk(mirrored: Mirrored) -> 
         mirrored.source.follow(Nowhere("pavroto-1"), bench)
     assert mirrored.refs == before
     assert mirrored.follow().agree
+
+
+def test_many_refs_at_once(mirrored: Mirrored, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are asked for together, and a mirror's own refs upstream are left out all the same."""
+    monkeypatch.setattr("pullagent.sources.git.upstream._MANY", 0)
+    monkeypatch.setattr("pullagent.sources.git.mirror._MANY", 0)
+    old = mirrored.rewrite()
+    mirrored.upstream.there("update-ref", "refs/pullagent/2020-01-01T000000Z/refs/heads/x", old)
+    mirrored.follow()
+    live = {n: oid for n, oid in mirrored.upstream.refs().items() if not n.startswith("refs/pullagent/")}
+    assert mirrored.live == live
+    assert mirrored.refs[f"{STAMP}/refs/heads/main"] == old
+    assert not any("2020" in name or "incoming" in name for name in mirrored.refs)

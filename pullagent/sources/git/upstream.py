@@ -1,6 +1,6 @@
 """The repository that a mirror follows: what it shows now, and its objects, over SSH or as git itself goes there."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from pullagent.sources.base import Remote
@@ -20,6 +20,7 @@ _FETCH = (
     "--stdin",
     "--",
 )
+_MANY = 500
 _ALLOWED = {"http": "http:https"}
 
 
@@ -34,9 +35,12 @@ class Upstream:
         """What it shows: one round trip."""
         return refs.heads_of(self._call(git, host, ("ls-remote", "--symref", "--"), b"", SHORT_S))
 
-    def fetch(self, git: Program, host: Remote, names: Iterable[str]) -> None:
-        """Fetch refs and all that they lead to, each under its name below `refs.INCOMING`."""
+    def fetch(self, git: Program, host: Remote, names: Collection[str]) -> None:
+        """Fetch refs and all that they lead to, each under its name below `refs.INCOMING`; of many, all others too."""
         wanted = "".join(f"+{name}:{refs.INCOMING}{name}\n" for name in names)
+        if len(names) > _MANY:
+            # git looks through all refs for each that it is told by name
+            wanted = f"+refs/*:{refs.INCOMING}refs/*\n^{refs.OWN}*\n"
         self._call(git, host, _FETCH, wanted.encode(errors="surrogateescape"), LONG_S)
 
     def _call(self, git: Program, host: Remote, arguments: tuple[str, ...], data: bytes, limit_s: float) -> bytes:
