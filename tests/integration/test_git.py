@@ -1,82 +1,17 @@
 """A git repository on a real host: mirrored, bundled, restored, drilled, over the pinned connection and its gate."""
 
 import shutil
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.agent import Agent, open_sealed, shell
+from tests.integration.agent import open_sealed, shell
+from tests.integration.forge import ANSIBLE, HOST, Backup, Forge
 from tests.integration.runbook import Operator
 from tests.lab.keys import public_text, ssh_keypair
-from tests.lab.production import ProductionHost
-from tests.lab.repository import Repository
 from tests.lab.sshd import Sshd
-
-HOST = "pavroto-1"
-ANSIBLE = f"{HOST}/ansible"
-
-
-class Forge(ProductionHost):
-    """A host with a git repository and nothing else."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.identity = ssh_keypair(directory / "client" / "id_ed25519")
-        self.sshd = Sshd(directory / "sshd", self.identity.with_name("id_ed25519.pub"))
-        self.repository = Repository(directory / "git" / "ansible.git")
-        self.repository.decorate()
-
-    def start(self) -> None:
-        """Start what is not running."""
-        if not self.sshd.alive:
-            self.sshd.start()
-
-    def destroy(self) -> None:
-        """Stop."""
-        self.sshd.stop()
-
-    def hosts_toml(self, store: Path, recipient: str, identity_file: Path, known_hosts: Path, *_: object) -> str:
-        """A complete hosts.toml."""
-        return f"""\
-[store]
-path = "{store}"
-[encryption]
-recipients = ["{recipient}"]
-[ssh]
-identity_file = "{identity_file}"
-known_hosts = "{known_hosts}"
-[hosts.{HOST}]
-address = "127.0.0.1"
-port = {self.sshd.port}
-user = "{self.sshd.user}"
-[hosts.{HOST}.sources.ansible]
-kind = "git"
-url = "{self.repository.bare}"
-"""
-
-
-class Backup(Agent):
-    """A backup server with that one source."""
-
-    host: Forge
-
-    @property
-    def mirror(self) -> Path:
-        """Where the mirror lies."""
-        return self.store / ".mirrors" / HOST / "ansible.git"
-
-    @property
-    def upstream(self) -> Repository:
-        """What it is a mirror of."""
-        return self.host.repository
-
-    def put_back(self, *options: str | Path) -> tuple[str | Path, ...]:
-        """What a restore or a drill there is given."""
-        login = ("--to", f"{self.host.sshd.user}@{HOST}", "--ssh-key", self.host.identity)
-        return (*login, "--identity", self.identity, *options)
 
 
 @pytest.fixture(scope="module")
@@ -221,27 +156,6 @@ def test_a_second_pass_leaves_the_first_alone(backup: Backup) -> None:
     lock = backup.store / ".locks" / HOST / "ansible.lock"
     done = shell(f"flock {lock} -c '{' '.join(backup.argv('mirror'))}'", backup.home)
     assert "skipped" in done
-
-
-def test_killed_at_any_moment_it_is_whole_after_the_next_pass(backup: Backup) -> None:
-    """SIGKILL to pullagent, at moments spread over a pass: refs are never lost, and nothing blocks the next one."""
-    backup.call("mirror").succeeded()
-    begun = time.monotonic()
-    backup.call("mirror").succeeded()
-    whole = time.monotonic() - begun
-    for part in range(5):
-        backup.upstream.git("commit", "--quiet", "--amend", "--message", f"{part} at {time.time()}")
-        backup.upstream.git("push", "--quiet", "--force", "origin", "main")
-        before = set(backup.upstream.refs(backup.mirror).values())
-        process = backup.start("mirror")
-        time.sleep(whole * (0.5 + part / 5))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert before <= set(backup.upstream.refs(backup.mirror).values())
-        backup.call("mirror").succeeded()
-        found = backup.upstream.refs(backup.mirror)
-        assert before <= set(found.values())
-        assert {n: o for n, o in found.items() if not n.startswith("refs/pullagent/")} == backup.upstream.refs()
 
 
 def test_a_restore_puts_the_repository_back(backup: Backup) -> None:
