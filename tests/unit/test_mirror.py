@@ -7,15 +7,17 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pullagent.errors import LockedError, SourceError
-from pullagent.model import Findings
+from pullagent.model import Findings, StopSignal
 from pullagent.sources.base import Bench, Followed, Nowhere
 from pullagent.sources.git import Git
 from pullagent.sources.git import program as programs
 from pullagent.sources.git.program import GitFailed
+from pullagent.sources.git.refs import Heads
 from tests.lab.repository import Repository
 
 NOW = datetime(2026, 11, 23, 1, 0, 3, tzinfo=UTC)
@@ -371,3 +373,88 @@ def test_many_refs_at_once(mirrored: Mirrored, monkeypatch: pytest.MonkeyPatch) 
     assert mirrored.live == live
     assert mirrored.refs[f"{STAMP}/refs/heads/main"] == old
     assert not any("2020" in name or "incoming" in name for name in mirrored.refs)
+
+
+def made(mirrored: Mirrored, kind: str, data: bytes) -> str:
+    """Write an object into upstream, whatever it is; its name."""
+    argv = ["git", f"--git-dir={mirrored.upstream.bare}", "hash-object", "-t", kind, "--literally", "-w", "--stdin"]
+    return subprocess.run(argv, input=data, capture_output=True, check=True).stdout.decode().strip()
+
+
+def test_a_harmless_flaw_of_an_old_history_is_taken(mirrored: Mirrored) -> None:
+    """A commit without an e-mail address, with a time zone that is none: no copy at all would be worse."""
+    tree = mirrored.upstream.git("rev-parse", "main^{tree}").strip()
+    who = b"Operator  1000000000 +051800"
+    commit = made(mirrored, "commit", b"tree %s\nauthor %s\ncommitter %s\n\nOld\n" % (tree.encode(), who, who))
+    mirrored.upstream.there("update-ref", "refs/heads/old", commit)
+    mirrored.follow()
+    assert mirrored.live["refs/heads/old"] == commit
+    assert mirrored.follow(recheck=True).agree
+
+
+def test_a_tree_that_would_harm_who_checks_it_out_is_refused(mirrored: Mirrored) -> None:
+    """A directory `.git` in it could run programs there; the mirror is as it was."""
+    before = mirrored.refs
+    blob = mirrored.upstream.git("rev-parse", "main:site.yml").strip()
+    tree = made(mirrored, "tree", b"100644 .git\0" + bytes.fromhex(blob))
+    commit = made(
+        mirrored, "commit", b"tree %s\nauthor a <a@b> 1 +0000\ncommitter a <a@b> 1 +0000\n\nx\n" % tree.encode()
+    )
+    mirrored.upstream.there("update-ref", "refs/heads/evil", commit)
+    with pytest.raises(GitFailed) as caught:
+        mirrored.follow()
+    assert "could harm" in caught.value.hint
+    assert mirrored.refs == before
+
+
+def test_a_shallow_upstream_is_refused(mirrored: Mirrored, tmp_path: Path) -> None:
+    """It shows a branch, and would send it without its history: that is no mirror, and must not pass as one."""
+    shallow = tmp_path / "shallow.git"
+    url = f"file://{mirrored.upstream.bare}"
+    mirrored.upstream.git("clone", "--quiet", "--bare", "--depth=1", "--no-single-branch", url, shallow)
+    source = Git(f"file://{shallow}")
+    with pytest.raises(SourceError, match=r"shallow|does not send"):
+        source.follow(Nowhere("h"), Bench(tmp_path / "other.git", NOW))
+
+
+class Silent(Nowhere):
+    """A host that takes the command, and then says nothing until it is told to stop."""
+
+    stopped = False
+
+    def converse(self, command: str, chunks: Iterator[bytes], stop: StopSignal) -> Iterator[bytes]:  # type: ignore[override]
+        """Wait."""
+        while not stop.wait(0.05):
+            pass
+        self.stopped = True
+        yield from ()
+
+
+def test_a_host_that_never_answers_does_not_hold_the_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison ends in bounded time, and lets go of the connection."""
+    monkeypatch.setattr("pullagent.sources.git.upstream.SHORT_S", 0.3)
+    monkeypatch.setattr("pullagent.sources.git.line._LAST_WORDS_S", 0.5)
+    host = Silent("pavroto-1")
+    with pytest.raises(SourceError, match="did not end in time"):
+        Git("/srv/git/ansible.git").follow(host, Bench(tmp_path / "mirror.git", NOW))  # type: ignore[arg-type]
+    assert host.stopped
+
+
+def test_a_ref_that_goes_between_list_and_fetch(mirrored: Mirrored, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list is asked for again."""
+    from pullagent.sources.git.upstream import Upstream
+
+    asked: list[int] = []
+    real = Upstream.heads
+
+    def heads(self: Upstream, *arguments: Any) -> Heads:
+        found = real(self, *arguments)
+        asked.append(1)
+        more = {"refs/heads/gone": "a" * 40} if len(asked) == 1 else {}
+        return Heads({**found.refs, **more}, found.head)
+
+    monkeypatch.setattr(Upstream, "heads", heads)
+    mirrored.upstream.git("push", "--quiet", "origin", "main:refs/heads/new")
+    assert mirrored.follow().agree
+    assert len(asked) == 2
+    assert mirrored.live == mirrored.upstream.refs()

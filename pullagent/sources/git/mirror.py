@@ -25,6 +25,7 @@ from pullagent.sources.git.upstream import Upstream
 # a git whose pullagent was killed ends when its connection does
 _ORPHAN_S, _TICK_S = 20.0, 0.2
 _ATTEMPTS = 3
+_GONE = "couldn't find remote ref"
 # from so many on all are kept without asking which of them were rewritten
 _MANY = 500
 _PACKS, _LOOSE_IN_ONE = 40, 12
@@ -121,7 +122,7 @@ class Mirror:
                 return self._followed(upstream, host, mine, difference, now, warnings)
             except GitFailed as error:
                 # a ref went between the list and the fetch
-                if "couldn't find remote ref" not in error.said or attempt == _ATTEMPTS:
+                if _GONE not in error.said or attempt == _ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
 
@@ -140,6 +141,7 @@ class Mirror:
             upstream.fetch(self._git, host, difference.wanted)
         incoming = self.mine().incoming
         fetched = {name.removeprefix(refs.INCOMING): oid for name, oid in incoming.items()}
+        _refuse_withheld(difference, fetched)
         kept = self._keep(mine, difference, fetched, now)
         self._move(mine, difference, fetched)
         self.check()
@@ -264,6 +266,17 @@ class Mirror:
             # none, or too much to look at
             return 0
         return len({line.partition(b":")[2] for line in answer.splitlines()})
+
+
+def _refuse_withheld(difference: Difference, fetched: Mapping[str, str]) -> None:
+    """GitFailed when a ref that upstream showed did not come, although the fetch ended well."""
+    withheld = [name for name in difference.wanted if name not in fetched]
+    if withheld:
+        raise GitFailed(
+            f"upstream shows {withheld[0][:200]}, but does not send it",
+            "is it a shallow clone? A mirror needs one with all of its history:  git fetch --unshallow",
+            _GONE,
+        )
 
 
 def _warnings(theirs: Heads) -> tuple[str, ...]:

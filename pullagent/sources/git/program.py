@@ -214,6 +214,8 @@ def failure(what: str, status: int, said: str) -> GitFailed:
         hint = "free space on the store's disk: pullagent prune --dry-run"
     elif "not appear to be a git repository" in said or "not a git repository" in said:
         hint = "check url in hosts.toml: is it the repository itself (the bare one, or the directory that holds .git)?"
+    elif "fsck error" in said or "fsckObjects" in said:
+        hint = "upstream holds an object that could harm whoever checks it out: what, says  git fsck  there"
     elif "bad line length" in said or "protocol error" in said:
         hint = "does a login script (.bashrc, .profile) print something for every SSH login? It must be silent"
     elif "could not read Username" in said or "Authentication failed" in said:
