@@ -1,5 +1,7 @@
 """A git repository on a real host: mirrored, bundled, restored, drilled, over the pinned connection and its gate."""
 
+import os
+import pwd
 import shutil
 import time
 from collections.abc import Iterator
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.agent import open_sealed, shell
+from tests.integration.agent import is_root, open_sealed, shell
 from tests.integration.forge import ANSIBLE, HOST, Backup, Forge
 from tests.integration.runbook import Operator
 from tests.lab.keys import public_text, ssh_keypair
@@ -158,6 +160,30 @@ def test_a_second_pass_leaves_the_first_alone(backup: Backup) -> None:
     assert "skipped" in done
 
 
+def given_to_nobody(directory: Path) -> None:
+    """Another account's."""
+    owner = pwd.getpwnam("nobody")
+    for path in (directory, *directory.rglob("*")):
+        os.chown(path, owner.pw_uid, owner.pw_gid)
+
+
+@pytest.mark.skipif(not is_root(), reason="only root can give files away")
+def test_a_repository_of_another_account(backup: Backup) -> None:
+    """git does not show it to the pull account until it is told to; the hint is what to type, and that works."""
+    copy = backup.directory / "theirs.git"
+    shutil.copytree(backup.upstream.bare, copy)
+    given_to_nobody(copy)
+    backup.edit(f'url = "{backup.upstream.bare}"', f'url = "{copy}"')
+    done = backup.call("mirror").failed(1, "does not show a repository of another account", "git config --system --add")
+    (hint,) = [line for line in done.err.splitlines() if line.startswith("hint: ")]
+    (backup.host.sshd.home / ".gitconfig").write_text("")
+    backup.host.ssh(hint.partition("once:  ")[2].replace("--system", "--global"))
+    try:
+        backup.call("mirror").succeeded()
+    finally:
+        (backup.host.sshd.home / ".gitconfig").unlink()
+
+
 def test_a_restore_puts_the_repository_back(backup: Backup) -> None:
     """Onto a host where it is gone; over one that is there only when told so, and then whole or not at all."""
     backup.call("run").succeeded()
@@ -170,8 +196,13 @@ def test_a_restore_puts_the_repository_back(backup: Backup) -> None:
         assert backup.upstream.refs() == refs
         assert (backup.upstream.bare / "HEAD").read_text() == "ref: refs/heads/main\n"
         (backup.upstream.bare / "old").touch()
+        if is_root():
+            given_to_nobody(backup.upstream.bare)
         backup.call("restore", f"{ANSIBLE}@latest", *backup.put_back("--yes", "--replace")).succeeded()
         assert not (backup.upstream.bare / "old").exists()
+        # root restores for whoever pushes there
+        owners = {path.stat().st_uid for path in (backup.upstream.bare, backup.upstream.bare / "HEAD")}
+        assert owners == {pwd.getpwnam("nobody").pw_uid if is_root() else os.getuid()}
         left = [p.name for p in backup.upstream.bare.parent.iterdir() if ".pullagent" in p.name]
         assert left == []
     finally:

@@ -458,3 +458,35 @@ def test_a_ref_that_goes_between_list_and_fetch(mirrored: Mirrored, monkeypatch:
     assert mirrored.follow().agree
     assert len(asked) == 2
     assert mirrored.live == mirrored.upstream.refs()
+
+
+def test_what_a_killed_pull_left_in_clear_goes_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A private directory for the run alone; one that is in use is left alone."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    left = tmp_path / "pullagent-git.left"
+    (left / "mirror.git").mkdir(parents=True)
+    with programs.scratch() as used:
+        assert used.stat().st_mode & 0o777 == 0o700
+        assert not left.exists()
+        with programs.scratch() as other:
+            assert used.exists()
+    assert not other.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+class Endless(Nowhere):
+    """A host whose repository lists refs for ever."""
+
+    def converse(self, command: str, chunks: Iterator[bytes], stop: StopSignal) -> Iterator[bytes]:  # type: ignore[override]
+        """So many that no memory would hold them."""
+        line = b"a" * 40 + b" refs/heads/" + b"x" * 100 + b"\n"
+        packet = b"%04x" % (len(line) + 4) + line
+        while not stop.is_set():
+            yield packet * 1000
+
+
+def test_a_list_of_refs_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends where no repository's would."""
+    monkeypatch.setattr("pullagent.sources.git.upstream._LIST_BYTES", 4 << 20)
+    with pytest.raises(SourceError, match="without end"):
+        Git("/srv/git/ansible.git").follow(Endless("h"), Bench(tmp_path / "mirror.git", NOW))  # type: ignore[arg-type]

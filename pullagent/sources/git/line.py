@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from pullagent.errors import CommandFailed, PullAgentError, SourceError
+from pullagent.errors import CommandFailed, ContentError, PullAgentError, SourceError
 from pullagent.model import StopSignal
 from pullagent.sources.base import Remote
 
@@ -24,9 +24,9 @@ _LAST_WORDS_S = 10
 class Line(threading.Thread):
     """Carries what a remote command says to a socket, and what is said there to the command."""
 
-    def __init__(self, host: Remote, command: str, end: socket.socket) -> None:
+    def __init__(self, host: Remote, command: str, end: socket.socket, limit: int | None) -> None:
         super().__init__(daemon=True, name="git line")
-        self._host, self._command, self._end = host, command, end
+        self._host, self._command, self._end, self._limit = host, command, end, limit
         self._head, self._over = b"", StopSignal()
         self.error: PullAgentError | None = None
 
@@ -38,8 +38,13 @@ class Line(threading.Thread):
 
     def run(self) -> None:
         """Until either side ends."""
+        count = 0
         try:
             for chunk in self._host.converse(self._command, self._spoken(), self._over):
+                count += len(chunk)
+                if self._limit is not None and count > self._limit:
+                    # git would hold all of it in memory
+                    raise ContentError(f"{self._host.name}: a list of refs without end", "what is that repository?")
                 if len(self._head) < _HEAD:
                     self._head += chunk[:_HEAD]
                 self._end.sendall(chunk)
@@ -67,12 +72,13 @@ class Line(threading.Thread):
 
 
 @contextmanager
-def joined(host: Remote, command: str) -> Iterator[tuple[int, Line]]:
-    """A descriptor for git to speak by, and who carries it. What went wrong on the host is raised in place of git's
-    own words about a line that went dead.
+def joined(host: Remote, command: str, limit: int | None = None) -> Iterator[tuple[int, Line]]:
+    """A descriptor for git to speak by, and who carries it, at most `limit` bytes of answer.
+
+    What went wrong on the host is raised in place of git's own words about a line that went dead.
     """
     ours, theirs = socket.socketpair()
-    line = Line(host, command, ours)
+    line = Line(host, command, ours, limit)
     with ours:
         line.start()
         try:

@@ -21,6 +21,7 @@ _FETCH = (
     "--",
 )
 _MANY = 500
+_LIST_BYTES = 64 << 20
 _ALLOWED = {"http": "http:https"}
 
 
@@ -48,8 +49,9 @@ class Upstream:
         if place.path is None:
             protocol = _ALLOWED.get(place.scheme, place.scheme)
             return git.ask(*arguments, place.url, data=data, protocol=protocol, limit_s=limit_s)
+        limit = _LIST_BYTES if data == b"" else None
         server: AbstractContextManager[Remote] = host.to(place.address) if place.address else nullcontext(host)
-        with server as remote, self._spoken_to(remote, upload_pack(place.path)) as descriptor:
+        with server as remote, self._spoken_to(remote, upload_pack(place.path), limit) as descriptor:
             return git.ask(
                 *arguments,
                 f"fd::{descriptor}",
@@ -60,10 +62,10 @@ class Upstream:
             )
 
     @contextmanager
-    def _spoken_to(self, remote: Remote, command: str) -> Iterator[int]:
+    def _spoken_to(self, remote: Remote, command: str, limit: int | None) -> Iterator[int]:
         line: Line | None = None
         try:
-            with joined(remote, command) as (descriptor, line):
+            with joined(remote, command, limit) as (descriptor, line):
                 yield descriptor
         finally:
             self.version = (line.version if line is not None else None) or self.version
