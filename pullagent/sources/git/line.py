@@ -65,6 +65,10 @@ class Line(threading.Thread):
     def hang_up(self) -> None:
         """git has ended: wait for the other side's last words, then end it too."""
         self.join(_LAST_WORDS_S)
+        self.cut()
+
+    def cut(self) -> None:
+        """End the other side, whatever it still has to say."""
         self._over.set()
         with suppress(OSError):
             self._end.shutdown(socket.SHUT_RDWR)
@@ -89,8 +93,10 @@ def joined(host: Remote, command: str, limit: int | None = None) -> Iterator[tup
             if line.error is not None:
                 raise _explained(line.error, host.name) from line.error
             raise
-        finally:
-            line.hang_up()
+        except BaseException:
+            line.cut()
+            raise
+        line.hang_up()
 
 
 def _explained(error: PullAgentError, host: str) -> PullAgentError:
