@@ -37,15 +37,19 @@ class BundleCheck:
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes."""
         self._rest += chunk
+        start = 0
         while not self.listed:
-            line, end, rest = self._rest.partition(b"\n")
-            if not end:
-                if len(self._rest) > _LINE_BYTES:
-                    raise ContentError("a bundle's list of refs has a line without end", _AGAIN)
-                return
-            self._rest = rest
-            self._read(line)
-        self._hash()
+            end = self._rest.find(b"\n", start)
+            if end < 0:
+                break
+            self._read(self._rest[start:end])
+            start = end + 1
+        # not line by line: there may be thousands in a chunk
+        self._rest = self._rest[start:]
+        if self.listed:
+            self._hash()
+        elif len(self._rest) > _LINE_BYTES:
+            raise ContentError("a bundle's list of refs has a line without end", _AGAIN)
 
     def finish(self) -> None:
         """The stream has ended: the hash over the pack must be its last bytes."""
