@@ -120,7 +120,9 @@ def _tell_copy(name: str, copy: Copy, now: datetime) -> None:
     age = copy.age(now)
     if age is not None:
         state = "as upstream" if copy.agrees else "NOT as upstream"
-        ui.say(f"{name}: mirror {state} {ui.span(age)} ago;  {copy.clone}")
+        ui.say(f"{name}: mirror {state} {ui.span(age)} ago" + (", to be had by" if copy.clone else ""))
+        if copy.clone:
+            ui.say(f"  {copy.clone}")
 
 
 def _hints(standings: Sequence[Standing]) -> Iterator[str]:
