@@ -188,6 +188,8 @@ class Puller:
         findings.server_version = followed.version
         for warning in followed.warnings:
             findings.tell(warning)
+        if followed.kept:
+            findings.tell(f"upstream gave up {len(followed.kept)} of its refs; they stay, as {followed.kept[0]}")
         return source.bundled(bench_of(self._config, name, self._clock(), self._stop), findings)
 
     def _ask_gate(self, remote: Remote, host: configs.Host) -> list[str]:

@@ -1,13 +1,19 @@
 """Whether a clear mirror keeps its own objective: decided from its note, the time and the snapshots' verdict."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from pullagent.cli import nagios
+from pullagent.monitoring import metrics
 from pullagent.monitoring.copies import Copy, with_copy
+from pullagent.monitoring.status import StatusReport
 from pullagent.monitoring.verdicts import Standing
 from pullagent.store.mirrors import Note
 from tests.unit.standing import NOW, OBJECTIVES, snapshot, standing
+from tests.unit.storing import AGAMA, LOGS
 
 
 def seen(seconds: float, *, agree: bool = True, error: str = "") -> Copy:
@@ -44,3 +50,19 @@ def test_the_worse_of_both_counts_and_both_are_told() -> None:
     assert both.verdict == "LATE"
     assert "its mirror does not hold" in both.why
     assert late.why in both.why
+
+
+def test_programs_hear_of_mirrors_too() -> None:
+    """Prometheus gets the time and the objective, Nagios the age; of sources without a mirror they hear nothing."""
+    agama, logs = standing(snapshot(9)), standing(snapshot(9, name=LOGS))
+    report = StatusReport(NOW, None, OBJECTIVES, (agama, replace(logs, name=LOGS)), {AGAMA: seen(60)})
+    text = metrics.text(NOW, None, OBJECTIVES, report.standings, report.copies)
+    seconds = int(NOW.timestamp()) - 60
+    assert f'pullagent_mirror_compared_timestamp_seconds{{host="{AGAMA.host}",source="agama"}} {seconds}\n' in text
+    assert f'pullagent_mirror_agrees{{host="{AGAMA.host}",source="agama"}} 1\n' in text
+    assert "pullagent_mirror_rpo_seconds 300\n" in text
+    families = {family.name for family in text_string_to_metric_families(text)}
+    assert {"pullagent_mirror_compared_timestamp_seconds", "pullagent_mirror_agrees"} <= families
+    assert f"'{AGAMA} mirror'=60s;300;300;0" in nagios.line(report)
+    assert f"'{LOGS} mirror'" not in nagios.line(report)
+    assert "mirror" not in metrics.text(NOW, None, OBJECTIVES, report.standings)
