@@ -3,16 +3,19 @@
 import os
 import pwd
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.agent import is_root, open_sealed, shell
+from tests.integration.agent import alive, is_root, open_sealed, shell, wait_for_file
 from tests.integration.forge import ANSIBLE, HOST, Backup, Forge
 from tests.integration.runbook import Operator
+from tests.lab.guard import descendants
 from tests.lab.keys import public_text, ssh_keypair
+from tests.lab.processes import wait_until
 from tests.lab.sshd import Sshd
 
 
@@ -244,3 +247,26 @@ def test_the_runbook_brings_the_repository_back(backup: Backup) -> None:
     finally:
         shutil.rmtree(backup.upstream.bare, ignore_errors=True)
         away.rename(backup.upstream.bare)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_pass_that_hangs_is_stopped_at_once(backup: Backup, number: signal.Signals) -> None:
+    """By Ctrl-C or the service manager, in the middle of a conversation; no git stays."""
+    backup.call("mirror").succeeded()
+    mark = backup.host.directory / "asked"
+    mark.unlink(missing_ok=True)
+    backup.host.sshd.put_first("git-upload-pack", f"touch {mark}; sleep 60")
+    try:
+        process = backup.start("mirror")
+        wait_for_file(mark)
+        below = descendants(process.pid)
+        begun = time.monotonic()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+        assert (process.returncode, b"Traceback" in err) == (128 + number, False)
+        assert time.monotonic() - begun < 10
+        assert below
+        wait_until(lambda: not any(map(alive, below)), 5, "git has ended")
+    finally:
+        backup.host.sshd.farm.reset()
+    backup.call("mirror").succeeded()
