@@ -40,6 +40,11 @@ class Cable:
         """A command line that runs `argv` at the far end."""
         return ["ip", "netns", "exec", self._namespace, *argv]
 
+    def slow_down(self, megabits: int) -> None:
+        """Let no more than so many million bits a second pass from here to there."""
+        words = ("root", "tbf", "rate", f"{megabits}mbit", "burst", "64kb", "latency", "50ms")
+        subprocess.run(["tc", "qdisc", "add", "dev", self._link, *words], capture_output=True, check=True, timeout=30)
+
     def pull(self) -> None:
         """No packet passes any more, and nobody is told."""
         # down at the near end alone: the far end's own interface would tell its programs

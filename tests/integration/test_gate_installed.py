@@ -95,6 +95,13 @@ def test_a_pull_works_by_the_account_alone(site: Site, agent: Agent) -> None:
     assert agent.latest(AGAMA)
 
 
+def test_a_compressed_pull_passes(site: Site, agent: Agent) -> None:
+    """A gate made for `auto` lets dumps come compressed too, and at low priority."""
+    agent.edit('\nuser = "', '\nwire = "zstd"\nuser = "')
+    agent.call("run").succeeded()
+    assert {line["detail"]["wire"] for line in agent.ledger()[-3:] if line["event"] == "pull"} == {"zstd"}
+
+
 def host_config(site: Site) -> Path:
     """The file that only root may read."""
     assert site.host.influxdb is not None

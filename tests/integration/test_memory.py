@@ -75,6 +75,15 @@ def test_a_run_in_constant_memory(agent: Agent) -> None:
     assert max(peaks.mib.values()) <= LIMIT_MIB, peaks.mib
 
 
+def test_a_compressed_run_in_constant_memory(agent: Agent) -> None:
+    """Nor while it comes compressed, and is decompressed here to be looked at."""
+    agent.edit('\nuser = "', '\nwire = "zstd"\nuser = "')
+    peaks = measured(agent, "run", AGAMA)
+    agent.reset()
+    assert agent.ledger()[-2]["detail"]["wire"] == "zstd"
+    assert max(peaks.mib.values()) <= LIMIT_MIB, peaks.mib
+
+
 def test_a_fetch_in_constant_memory(agent: Agent, tmp_path: Path) -> None:
     """Nor while it is decrypted and decompressed into a file."""
     peaks = measured(agent, "fetch", f"{AGAMA}@latest", "-o", tmp_path, "--decrypt", "--identity", agent.identity)
