@@ -1,6 +1,9 @@
 """A run over several sources: each whole or not at all, and none takes another along."""
 
-from contextlib import AbstractContextManager
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -201,3 +204,23 @@ def test_copies_that_fail_are_a_warning(config: Config) -> None:
     report = run(config, Both(config))
     assert report.exit_code == 0
     assert "were not copied" in report.outcomes[0].warnings[-1]
+
+
+@pytest.mark.parametrize(("per_host", "most"), [(1, 1), (2, 2)])
+def test_no_more_than_a_host_is_to_bear(tmp_path: Path, per_host: int, most: int) -> None:
+    """However many jobs there may be: of one host so many at once as hosts.toml says."""
+    config = loaded(tmp_path, changed("store path", "store") | {"run": {"jobs_per_host": per_host}})
+    lock, present, seen = threading.Lock(), [0], list[int]()
+
+    @contextmanager
+    def connect(_: Any) -> Iterator[Remote]:
+        with lock:
+            present[0] += 1
+            seen.append(present[0])
+        time.sleep(0.2)
+        yield Both(config)
+        with lock:
+            present[0] -= 1
+
+    assert run(config, Both(config), jobs=8, connect=connect).exit_code == 0
+    assert max(seen) == most
