@@ -135,7 +135,10 @@ def _keep_alive(connection: "Connection") -> None:
 
 
 def close(connection: "Connection") -> None:
-    with suppress(OSError, EOFError):
-        connection.close()
-        if connection.gateway is not None:
-            connection.gateway.close()
+    """End a connection, and that to its gateway, also one on which nobody came to be logged in."""
+    for each in (connection, connection.gateway):
+        if each is not None:
+            with suppress(OSError, EOFError):
+                each.close()
+                # the former leaves open what did not come as far as the login
+                each.client.close()
