@@ -4,7 +4,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 
 from pullagent import __version__, gate, seal
@@ -31,7 +31,7 @@ from pullagent.model import (
 from pullagent.plausibility import Size, State, judge, must_stay_free
 from pullagent.sources.base import Mirrored, Remote, Source
 from pullagent.store import Staging, Store
-from pullagent.turns import pick
+from pullagent.turns import longest_first, pick
 from pullagent.wire.choice import Past
 from pullagent.wire.commands import commands_of
 from pullagent.wire.pace import Pace
@@ -89,7 +89,7 @@ class Puller:
     ) -> dict[SourceName, Outcome]:
         """Pull all, `jobs` at once, and of each host no more than it is to bear."""
         at_once = {host.name: host.jobs for host in self._config.hosts.values()}
-        waiting, running = list(names), dict[Future[Outcome], SourceName]()
+        waiting, running = self._longest_first(names), dict[Future[Outcome], SourceName]()
         found: dict[SourceName, Outcome] = {}
         while waiting or running:
             while len(running) < jobs and (name := pick(waiting, running.values(), at_once)) is not None:
@@ -98,6 +98,15 @@ class Puller:
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 found[running.pop(done)] = done.result()
         return found
+
+    def _longest_first(self, names: Sequence[SourceName]) -> list[SourceName]:
+        def last(name: SourceName) -> float | None:
+            # an order that is not the best is no reason to fail
+            with suppress(StoreError):
+                return next((s.took_s for s in self._store.newest(name)), None)
+            return None
+
+        return longest_first(names, {name: last(name) for name in names})
 
     def _open_host(self, host: configs.Host) -> Host:
         return Host(pull_login(self._config, host), limits(self._config), self._stop)
