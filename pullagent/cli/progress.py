@@ -26,6 +26,8 @@ from pullagent.model import Observer, Outcome, SourceName
 
 # below this there is no room for a bar
 _WIDE = 100
+# what failed is named one by one as it fails: a line about further attempts names no more than these
+_NAMED = 4
 
 
 class _Amount(ProgressColumn):
@@ -68,10 +70,35 @@ class Warnings(Observer):
         ui.tell(f"warning: {text}")
 
 
-class Bars(Warnings):
-    """One line for each job: what it does, bytes, rate, elapsed time, and how long it will still take."""
+class Tally:
+    """How many sources ended in which way."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def total(self) -> int:
+        """All that are over."""
+        return self._counts.total()
+
+    def ended(self, outcome: Outcome) -> None:
+        """Count one."""
+        self._counts["shrunk" if outcome.shrunk else outcome.outcome] += 1
+
+    def again(self, names: Sequence[SourceName]) -> None:
+        """These had failed, and are not over."""
+        self._counts["failed"] -= len(names)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {outcome}" for outcome, count in self._counts.items() if count)
+
+
+class Bars(Warnings):
+    """One line for each job: what it does, bytes, rate, elapsed time, and how long it will still take. Where there are
+    several `sources`, one above them says how many are over.
+    """
+
+    def __init__(self, console: Console, sources: int = 0) -> None:
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -83,6 +110,8 @@ class Bars(Warnings):
             transient=True,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._sources, self._tally = sources, Tally()
+        self._whole = self._progress.add_task(self._summary(), total=None) if sources > 1 else None
         self._lock = threading.Lock()
 
     def __enter__(self) -> Observer:
@@ -118,6 +147,9 @@ class Bars(Warnings):
 
     def retrying(self, names: Sequence[SourceName], pause_s: float, attempt: int, attempts: int) -> None:
         """A line above the bars."""
+        with self._lock:
+            self._tally.again(names)
+            self._count()
         ui.tell(_retry(names, pause_s, attempt, attempts), Priority.WARNING)
 
     def defect(self, trace: str) -> None:
@@ -125,9 +157,19 @@ class Bars(Warnings):
         ui.tell(trace.rstrip(), Priority.ERROR)
 
     def ended(self, outcome: Outcome) -> None:
-        """Take its bar away: the table at the end says how it went."""
+        """Take its bar away, and count it: the table at the end says how it went."""
         with self._lock:
             self._drop(str(outcome.name))
+            self._tally.ended(outcome)
+            self._count()
+
+    def _count(self) -> None:
+        if self._whole is not None:
+            self._progress.update(self._whole, description=self._summary())
+
+    def _summary(self) -> str:
+        told = f"{self._tally.total} of {self._sources} done"
+        return f"{told}: {self._tally}" if self._tally.total else told
 
     def _drop(self, job: str) -> None:
         task = self._tasks.pop(job, None)
@@ -176,7 +218,7 @@ class Status(Observer):
     def __init__(self, shown: AbstractContextManager[Observer]) -> None:
         self._shown, self._inner = shown, Observer()
         self._jobs: dict[str, tuple[str, int]] = {}
-        self._outcomes: Counter[str] = Counter()
+        self._tally = Tally()
         self._pause = ""
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -220,7 +262,7 @@ class Status(Observer):
         """Say what is being waited for."""
         with self._lock:
             self._pause = _retry(names, pause_s, attempt, attempts)
-            self._outcomes["failed"] -= len(names)
+            self._tally.again(names)
         self._inner.retrying(names, pause_s, attempt, attempts)
 
     def defect(self, trace: str) -> None:
@@ -236,7 +278,7 @@ class Status(Observer):
         with self._lock:
             self._pause = ""
             self._jobs.pop(str(outcome.name), None)
-            self._outcomes["shrunk" if outcome.shrunk else outcome.outcome] += 1
+            self._tally.ended(outcome)
         self._inner.ended(outcome)
 
     def _report(self) -> None:
@@ -251,8 +293,7 @@ class Status(Observer):
     def _text(self) -> str:
         with self._lock:
             doing = [f"{job} {step} {ui.size(count) if count else ''}".strip() for job, (step, count) in self._newest()]
-            done = [f"{count} {outcome}" for outcome, count in self._outcomes.items() if count]
-            return ui.clean("; ".join(filter(None, [", ".join(doing), self._pause, ", ".join(done)])))
+            return ui.clean("; ".join(filter(None, [", ".join(doing), self._pause, str(self._tally)])))
 
     def _newest(self) -> list[tuple[str, tuple[str, int]]]:
         """The jobs that began a step last; of others nobody says that they are over."""
@@ -260,15 +301,18 @@ class Status(Observer):
 
 
 def _retry(names: Sequence[SourceName], pause_s: float, attempt: int, attempts: int) -> str:
-    failed = ", ".join(map(str, names))
+    failed = ", ".join(map(str, names[:_NAMED])) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     return f"{failed}: failed; attempt {attempt} of {attempts} in {ui.duration(pause_s)}"
 
 
-def progress(*, quiet: bool = False) -> AbstractContextManager[Observer]:
-    """Bars on a terminal, plain lines elsewhere; nothing when `quiet`. A service manager that asks hears it too."""
+def progress(*, quiet: bool = False, sources: int = 0) -> AbstractContextManager[Observer]:
+    """Bars on a terminal, plain lines elsewhere; nothing when `quiet`. A service manager that asks hears it too.
+
+    `sources`: how many are to be pulled.
+    """
     shown: AbstractContextManager[Observer] = nullcontext(Warnings())
     if not quiet:
-        shown = Bars(ui.err.console) if ui.err.is_terminal else Lines()
+        shown = Bars(ui.err.console, sources) if ui.err.is_terminal else Lines()
     return Status(shown) if watched() else shown
 
 

@@ -1,6 +1,7 @@
 """`pullagent run`: pull all sources, or those named."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 
 from pullagent.cli import ui
 from pullagent.cli.progress import progress
+from pullagent.cli.service import Priority
 from pullagent.errors import PullAgentError, UsageError
 from pullagent.model import Outcome, RunReport, SourceName, StopSignal, rfc3339
 from pullagent.store import Store
@@ -36,7 +38,7 @@ def run(
 
     with ui.recorded(config, "run") as detail:
         stop = StopSignal()
-        with progress(quiet=as_json) as observer:
+        with progress(quiet=as_json, sources=len(names)) as observer:
             report = runs.run(config, names, jobs=jobs, wait_s=wait_s, observer=observer, stop=stop)
         detail |= {"exit_code": report.exit_code, "stored": sum(o.outcome == "stored" for o in report.outcomes)}
         detail |= {"sources": len(report.outcomes), "pruned": len(report.pruned)}
@@ -45,9 +47,9 @@ def run(
     if as_json:
         ui.print_json(**_as_json(report))
     elif ui.out.is_terminal:
-        columns = ("Source", "Outcome", "Plain", "Stored", "Took")
-        ui.table(columns, [_row(o) for o in report.outcomes], right=columns[2:])
-    _tell(report, Store(config.store))
+        _show(report)
+    _tell(report)
+    _tell_failed(report.outcomes, Store(config.store), table=not as_json)
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 
@@ -59,17 +61,46 @@ def _seconds(text: str) -> float:
     return int(match[1]) * _UNITS[match[2]]
 
 
-def _tell(report: RunReport, store: Store) -> None:
+def _show(report: RunReport) -> None:
+    """What came of each source; several that failed have a table of their own at the end."""
+    apart = len(_by_cause(report.outcomes)) > 1
+    rows = [_row(o) for o in report.outcomes if o.outcome == "stored" or not apart]
+    columns = ("Source", "Outcome", "Plain", "Stored", "Took")
+    if rows:
+        ui.table(columns, rows, right=columns[2:])
+
+
+def _tell(report: RunReport) -> None:
+    warned: dict[str, list[str]] = {}
     for outcome in report.outcomes:
         for warning in outcome.warnings:
-            ui.tell(f"warning: {outcome.name}: {warning}")
+            warned.setdefault(warning, []).append(str(outcome.name))
+    for warning, names in warned.items():
+        ui.tell(f"warning: {', '.join(names)}: {warning}")
     _tell_pruned(report)
-    for (error, hint), names in _by_cause(report.outcomes).items():
-        ui.fail(
-            PullAgentError(
-                f"{', '.join(map(str, names))}: {error}", "\n".join(filter(None, [hint, _left(store, names)]))
-            )
-        )
+
+
+def _tell_failed(outcomes: Sequence[Outcome], store: Store, *, table: bool) -> None:
+    """Each cause with what to do about it. After several everything that failed stands in one `table`, with what there
+    is to fall back on.
+    """
+    causes = _by_cause(outcomes)
+    together = table and len(causes) > 1
+    for (error, hint), failed in causes.items():
+        left = [] if together else [_left(store, o.name) for o in failed]
+        named = ", ".join(str(o.name) for o in failed)
+        ui.fail(PullAgentError(f"{named}: {error}", "\n".join(filter(None, [hint, *left]))))
+    if not together:
+        return
+    rows = [
+        (str(o.name), _last_good(store, o.name), ui.duration(o.took_s), error.partition("\n")[0])
+        for (error, _), failed in causes.items()
+        for o in failed
+    ]
+    if ui.out.is_terminal:
+        ui.say()
+    ui.table(("Failed", "Last good", "After", "Why"), rows)
+    ui.say(f"{len(rows)} of {len(outcomes)} sources failed; what to do about each stands above", Priority.WARNING)
 
 
 def _tell_pruned(report: RunReport) -> None:
@@ -88,24 +119,24 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
     return (str(outcome.ref or outcome.name), state, *sizes, ui.duration(outcome.took_s))
 
 
-def _by_cause(outcomes: tuple[Outcome, ...]) -> dict[tuple[str, str], list[SourceName]]:
+def _by_cause(outcomes: Sequence[Outcome]) -> dict[tuple[str, str], list[Outcome]]:
     """Failed sources under what they have in common, so that a host that is down is told once."""
-    causes: dict[tuple[str, str], list[SourceName]] = {}
+    causes: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
         if outcome.error is not None:
             error = outcome.error.removeprefix(f"{outcome.name}: ").removeprefix(f"{outcome.name.host}: ")
-            causes.setdefault((error, outcome.hint or ""), []).append(outcome.name)
+            causes.setdefault((error, outcome.hint or ""), []).append(outcome)
     return causes
 
 
-def _left(store: Store, names: list[SourceName]) -> str:
+def _left(store: Store, name: SourceName) -> str:
     """What there is to fall back on."""
-    lines = []
-    for name in names:
-        good = next((s for s in store.snapshots(name.host, name.source) if s.state == "good"), None)
-        age = "there is none" if good is None else f"{ui.span(datetime.now(UTC) - good.taken)} old"
-        lines.append(f"nothing was stored; last good snapshot of {name}: {age}")
-    return "\n".join(lines)
+    return f"nothing was stored; last good snapshot of {name}: {_last_good(store, name)}"
+
+
+def _last_good(store: Store, name: SourceName) -> str:
+    good = next((s for s in store.newest(name) if s.state == "good"), None)
+    return "none" if good is None else f"{ui.span(datetime.now(UTC) - good.taken)} old"
 
 
 def _as_json(report: RunReport) -> dict[str, Any]:
