@@ -5,6 +5,7 @@ asked for, as a whole string, with each of them. `digest` lets the backup server
 """
 
 import hashlib
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -147,12 +148,17 @@ def _authorized_key(key: str, from_addresses: tuple[str, ...], leads_to: tuple[s
 
 
 def _sudoers(host: str, user: str, sources: Iterable[Source]) -> str:
-    commands = dict.fromkeys(" ".join(argv) for source in sources for argv in source.as_root())
+    commands = dict.fromkeys(" ".join(map(_literal, argv)) for source in sources for argv in source.as_root())
     if not commands:
         return ""
     # quoted, since a bare ALL or a name in capitals could mean more than this account
     lines = "".join(f'"{user}" ALL=(root:root) NOPASSWD: {command}\n' for command in commands)
     return f"# what the pull key's account on {host} runs as root: these very lines, no other arguments\n{lines}"
+
+
+def _literal(word: str) -> str:
+    """A word of a command line that stands for itself alone in a sudoers file, where `*` and `?` are patterns."""
+    return re.sub(r"[*?]", r"\\\g<0>", word)
 
 
 def _checklist(host: str, user: str, sources: Mapping[str, Source], files: Mapping[str, str]) -> str:

@@ -23,14 +23,14 @@ LAYERS = """
     further verbs        cli.drill cli.history cli.init cli.key cli.mirror cli.pin cli.prune cli.status cli.verify
     which there are      cli.verbs
     its progress         cli.progress cli.nagios
-    its lists            cli.diagnoses cli.restored
+    its lists            cli.diagnoses cli.members cli.restored
     its screen           cli.ui cli
     its service manager  cli.service cli.streams cli.screen
     a whole run          run
     what is told of it   monitoring.announce
     its package          monitoring
     restoration test     drill
-    use cases            doctor fetch prune pull restore monitoring.status trust verify
+    use cases            contents doctor fetch prune pull restore monitoring.status trust verify
     parts of theirs      doctor.local examine expiry turns
     the keys' proof      key_check
     its numbers          monitoring.metrics
@@ -50,8 +50,8 @@ LAYERS = """
     a host in a pull     wire.remote
     its shell and pace   wire.choice wire.commands wire.frames wire.pace wire
     source kinds         sources
-    each kind            sources.git sources.influxdb sources.mysql
-    their restores       sources.git.restore sources.influxdb.restore sources.mysql.restore
+    each kind            sources.files sources.git sources.influxdb sources.mysql
+    their restores       sources.files.restore sources.git.restore sources.influxdb.restore sources.mysql.restore
     a mirror's bundle    sources.git.bundle
     a mirror             sources.git.mirror
     what it follows      sources.git.upstream
@@ -67,9 +67,11 @@ LAYERS = """
     users beside them    sources.influxdb.users
     parts and keys       sources.mysql.keys sources.mysql.parts
     their commands       sources.influxdb.commands sources.mysql.commands
+    their commands' words  sources.files.archive
     their inventories    sources.influxdb.inventory sources.mysql.inventory
     their accounts       sources.mysql.accounts
     the kinds' seam      sources.base
+    their trees          checks.tree
     content checks       checks.bundle checks.dump checks.tar checks
     what they share      checks.answers
     production host      host
@@ -154,6 +156,8 @@ PURE = (
     "checks.answers",
     "sources.git.refs",
     "sources.git.url",
+    "checks.tree",
+    "sources.files.archive",
     "sources.mysql.accounts",
     "sources.mysql.commands",
     "sources.mysql.inventory",

@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 from pullagent.checks.answers import read_json
 from pullagent.errors import ContentError
@@ -31,6 +31,10 @@ class TarReader:
     multiple of `record` bytes long; with `plain_only` links, devices and directories but those are refused.
     """
 
+    META: ClassVar[tuple[bytes, ...]] = _META
+    META_LIMIT: ClassVar[int] = _META_LIMIT
+    NAME_LIMIT: ClassVar[int] = _NAME_LIMIT
+
     def __init__(
         self,
         member: Callable[[str, int], Callable[[bytes], None] | None],
@@ -44,6 +48,8 @@ class TarReader:
         self._zero_blocks = 0
         self._long_name: str | None = None
         self._long_size: int | None = None
+        self._head: list[bytes] = []
+        self._records: dict[bytes, bytes] = {}
         self.count = 0
 
     def feed(self, chunk: bytes) -> None:
@@ -97,38 +103,52 @@ class TarReader:
                 f"not a tar archive, or damaged: a header has a wrong checksum ({block[:40]!r}…)",
                 "does a login script (.bashrc, .profile) print something for every SSH login? It must be silent",
             )
-        size, kind = _number(block[124:136]), block[156:157]
+        size, kind = number_of(block[124:136]), block[156:157]
         name = block[:100].split(b"\0", 1)[0].decode(errors="surrogateescape")
         prefix = (
             block[345:500].split(b"\0", 1)[0].decode(errors="surrogateescape") if block[257:263] == b"ustar\0" else ""
         )
         name = f"{prefix}/{name}" if prefix else name
-        if kind not in _META:
+        self._head.append(block)
+        if kind not in self.META:
             name, size = self._long_name or name, size if self._long_size is None else self._long_size
             self._long_name = self._long_size = None
         self._left, self._padding, self._sink = size, -size % _BLOCK, None
-        if kind in _META:
-            if size > _META_LIMIT:
+        if kind in self.META:
+            if size > self.META_LIMIT:
                 raise ContentError(f"a name in the archive is {size} bytes long")
             self._sink = _Collector({b"L": self._long_name_read, b"x": self._pax_read}.get(kind, lambda _: None))
             return
-        if len(name) > _NAME_LIMIT or name.startswith("/") or ".." in name.split("/"):
+        if len(name) > self.NAME_LIMIT or name.startswith("/") or ".." in name.split("/"):
             raise ContentError(f"the archive holds {name[:100]!r}, which would be unpacked outside its directory")
         self.count += 1
+        sink = self._found(name, size, block)
+        self._head.clear()
+        self._records.clear()
         if kind in (b"0", b"\0", b"7"):
-            self._sink = self._member(name, size)
+            self._sink = sink
             if not size and self._sink is not None:
                 self._sink(b"")
         else:
             self._left = self._padding = 0
-            if self._plain_only and not (kind == b"5" and name.rstrip("/") in self._plain_only):
-                raise ContentError(f"the archive holds {name[:100]!r}, which is not a file that belongs there")
+
+    def _found(self, name: str, size: int, block: bytes) -> Callable[[bytes], None] | None:
+        """Judges one member by its header; what is to be fed with its bytes."""
+        kind = block[156:157]
+        if kind in (b"0", b"\0", b"7"):
+            return self._member(name, size)
+        if self._plain_only and not (kind == b"5" and name.rstrip("/") in self._plain_only):
+            raise ContentError(f"the archive holds {name[:100]!r}, which is not a file that belongs there")
+        return None
 
     def _long_name_read(self, data: bytes) -> None:
+        self._head.append(data + bytes(-len(data) % _BLOCK))
         self._long_name = data.rstrip(b"\0").decode(errors="surrogateescape")
 
     def _pax_read(self, data: bytes) -> None:
+        self._head.append(data + bytes(-len(data) % _BLOCK))
         for key, value in _pax_records(data):
+            self._records[key] = value
             if key == b"path":
                 self._long_name = value.decode(errors="surrogateescape")
             elif key == b"size":
@@ -315,9 +335,9 @@ def _octal(field: bytes) -> int:
         return -1
 
 
-def _number(field: bytes) -> int:
-    """A size: octal, or in base 256 when it does not fit (the high bit is set)."""
+def number_of(field: bytes) -> int:
+    """A number of a header: octal, or in base 256 when it does not fit (the high bit is set)."""
     size = int.from_bytes(field[1:]) if field[0] & 0x80 else _octal(field)
     if size < 0:
-        raise ContentError("a header of the archive has no valid size")
+        raise ContentError("a header of the archive has no valid size or number")
     return size

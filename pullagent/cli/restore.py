@@ -40,9 +40,14 @@ def restore(
         Path | None, typer.Option(metavar="FILE", help="An OpenSSH client configuration to follow.")
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Drop first what stands in its place.")] = False,
-    into: Annotated[str | None, typer.Option(metavar="NAME", help="Restore into a database of this name.")] = None,
+    into: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Into a database of this name; files: a directory.")
+    ] = None,
     tables: Annotated[
         list[str] | None, typer.Option("--table", metavar="T", help="Only this table; may be repeated.")
+    ] = None,
+    paths: Annotated[
+        list[str] | None, typer.Option("--path", metavar="P", help="Only this file or directory; may be repeated.")
     ] = None,
     schema_only: Annotated[bool, typer.Option("--schema-only", help="Everything but the rows.")] = False,
     config_files: Annotated[
@@ -63,7 +68,9 @@ def restore(
     from pullagent.restore import restore as put_back
 
     login = operator_login(config, to, ssh_key, ssh_config)
-    options = RestoreOptions(replace, into, tuple(tables or ()), schema_only, plain, jobs, config_files)
+    options = RestoreOptions(
+        replace, into, tuple(tables or ()), schema_only, plain, jobs, config_files, tuple(paths or ())
+    )
 
     def approve(checks: tuple[Diagnosis, ...]) -> bool:
         what = f"{snapshot.ref} ({ui.size(snapshot.plain_bytes)}, taken {rfc3339(snapshot.taken)})"

@@ -1,14 +1,20 @@
 """`pullagent show`: one snapshot in full."""
 
 import json
-from typing import Annotated
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from pullagent import manifest as manifests
+from pullagent.cli import members as listing
 from pullagent.cli import ui
+from pullagent.errors import UsageError
 from pullagent.model import Snapshot, rfc3339
-from pullagent.store import pins
+from pullagent.seal import Identity
+from pullagent.sources import KINDS
+from pullagent.store import Store, pins
 
 
 def register(app: typer.Typer) -> None:
@@ -19,21 +25,51 @@ def register(app: typer.Typer) -> None:
 def show(
     context: typer.Context,
     ref: Annotated[str, typer.Argument(metavar="REF", help="HOST/SOURCE@ID, @latest or a prefix.")],
+    files: Annotated[bool, typer.Option("--files", help="List the files in it; with --identity.")] = False,
+    identity: Annotated[
+        Path | None,
+        typer.Option(readable=False, metavar="FILE|-", help="The age identity, or - for standard input."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show one snapshot: what it is, its files, where it lies."""
-    store, snapshot = ui.find(ui.as_store_owner(ui.config_of(context)), ref)
+    """Show one snapshot: what it is, its artifacts, where it lies; with --files what is in it."""
+    if files != (identity is not None):
+        raise UsageError("--files and --identity belong together", "pullagent show REF --files --identity FILE")
+    config = ui.config_of(context)
+    opening = ui.read_identity(identity) if identity else nullcontext()
+    with opening as opened:
+        store, snapshot = ui.find(ui.as_store_owner(config), ref)
+        if opened is not None:
+            _files(store, snapshot, opened, as_json=as_json)
+            return
+    _show(store, snapshot, as_json=as_json)
+
+
+def _files(store: Store, snapshot: Snapshot, identity: Identity, *, as_json: bool) -> None:
+    from pullagent.contents import members
+
+    with members(store, KINDS, snapshot, identity) as found:
+        if as_json:
+            listing.print_json(found, **_fields(snapshot))
+        else:
+            listing.show(found)
+
+
+def _fields(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "ref": str(snapshot.ref),
+        "state": snapshot.state,
+        "pinned": snapshot.pinned,
+        "path": str(snapshot.path),
+        "manifest": json.loads(manifests.dump(snapshot.manifest)) if snapshot.manifest else None,
+    }
+
+
+def _show(store: Store, snapshot: Snapshot, *, as_json: bool) -> None:
     raw = store.pin_of(snapshot)
     pin = pins.parse(raw) if raw is not None else None
     if as_json:
-        manifest = json.loads(manifests.dump(snapshot.manifest)) if snapshot.manifest else None
-        ui.print_json(
-            ref=str(snapshot.ref),
-            state=snapshot.state,
-            pinned=snapshot.pinned,
-            path=str(snapshot.path),
-            manifest=manifest,
-        )
+        ui.print_json(**_fields(snapshot))
         # what the object has no field for
         if snapshot.pinned:
             ui.tell(f"pinned: {pins.told(pin)}")

@@ -16,7 +16,7 @@ VERBS = {
     "run": "Pull sources into the store: all, a host's, or those named.",
     "mirror": "Compare each mirror of a git repository with its upstream, and bring it up to it.",
     "list": "List the snapshots in the store, newest first.",
-    "show": "Show one snapshot: what it is, its files, where it lies.",
+    "show": "Show one snapshot: what it is, its artifacts, where it lies; with --files what is in it.",
     "status": "Say whether each source keeps its objective; exit 0 OK, 1 warning, 2 critical, 3 unknown.",
     "fetch": "Copy a snapshot out of the store, checked; encrypted as it is, or decrypted.",
     "verify": "Hash stored files again and compare them with their manifests; with an identity, check what they "

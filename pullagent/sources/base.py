@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NoReturn, Protocol, runtime_checkable
 
+from pullagent.checks.tree import Member
 from pullagent.diagnosis import Diagnosis
 from pullagent.errors import ContentError, HostError, UsageError
 from pullagent.fields import Checked
@@ -271,6 +272,15 @@ class Throwaway:
     version: str | None
 
 
+@runtime_checkable
+class Listing(Protocol):
+    """A source kind whose snapshots hold files that can be listed one by one."""
+
+    @classmethod
+    def members(cls, snapshot: Opened) -> Iterator[Member]:
+        """What a snapshot holds, in its order. ContentError."""
+
+
 class Source(Protocol):
     """A source kind: a frozen dataclass whose fields are its keys in hosts.toml."""
 
@@ -313,7 +323,9 @@ class Source(Protocol):
         """SQL that makes the database account of the OS account `user` with the least rights; empty where none is."""
 
     def as_root(self) -> tuple[tuple[str, ...], ...]:
-        """The command lines that a pull runs by `sudo -n`, in words of letters, digits and `/._-+@`; mostly none."""
+        """The command lines that a pull runs by `sudo -n`, in words of letters, digits and `/._-+@*?`, each to be
+        taken as it stands; mostly none.
+        """
 
     def recovery(self, files: Mapping[str, str]) -> str:
         """How to restore with age, zstd and the stock client alone; `files` maps artifacts to stored files."""

@@ -9,10 +9,18 @@ Cause = Callable[[PullAgentError], str]
 
 
 class Halfway:
-    """How far a restore of `names` onto `host` has come. `cause` words an error; it may have to leave data out."""
+    """How far a restore of `names` onto `host` has come. `cause` words an error; it may have to leave data out.
+    `again`: what --replace does.
+    """
 
-    def __init__(self, host: str, names: str, cause: Cause = lambda error: error.message) -> None:
-        self._host, self._names, self._cause = host, names, cause
+    def __init__(
+        self,
+        host: str,
+        names: str,
+        cause: Cause = lambda error: error.message,
+        again: str = "--replace drops what is there, and restores again",
+    ) -> None:
+        self._host, self._names, self._cause, self._again = host, names, cause, again
         self._changed = self._loaded = False
         self.notes: list[str] = []
         """What an operator must know besides, should it end early."""
@@ -34,7 +42,7 @@ class Halfway:
             if not self._changed:
                 raise
             cause = self._cause(error) if isinstance(error, PullAgentError) else _signal(error)
-            hints = ["start over; --replace drops what is there, and restores again"]
+            hints = [f"start over; {self._again}"]
             raise HalfRestored(
                 f"{self._state()}: {cause}", "\n".join(hints + self.notes), exit_code=error.exit_code
             ) from error

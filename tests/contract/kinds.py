@@ -14,13 +14,15 @@ from pullagent.sources.base import Source
 @dataclass(frozen=True)
 class Example:
     """`least`: the shortest table; `most`: every key; `servers`: recordings below tests/vectors/answers, made with
-    the shortest table; `artifacts`: the names that the design fixes; `programs`: what the runbook must speak of.
+    the shortest table; `artifacts`: the names that the design fixes; `main`: the command whose output is the largest;
+    `programs`: what the runbook must speak of.
     """
 
     least: dict[str, Any]
     most: dict[str, Any]
     servers: tuple[str, ...]
     artifacts: tuple[str, ...]
+    main: str
     programs: tuple[str, ...] = ("age -d -i KEY", "zstd -d")
 
 
@@ -35,6 +37,7 @@ EXAMPLES = {
         },
         servers=("mariadb-10.11", "mysql-9.7"),
         artifacts=("dump.sql", "accounts.sql", "grants.sql", "inventory.json"),
+        main="dump",
         programs=("age -d -i KEY", "zstd -d", "mysql ", "--binary-mode"),
     ),
     "influxdb": Example(
@@ -50,6 +53,7 @@ EXAMPLES = {
         },
         servers=("influxdb-1.6",),
         artifacts=("backup.tar", "config.tar", "inventory.json"),
+        main="backup",
         programs=("age -d -i KEY", "zstd -d", "influxd restore"),
     ),
     "git": Example(
@@ -57,7 +61,21 @@ EXAMPLES = {
         most={"url": "/srv/git/it's $(id)!", "clear_mirror": False},
         servers=("git-2.39",),
         artifacts=("repo.bundle",),
+        main="upload-pack",
         programs=("age -d -i KEY", "zstd -d", "git clone", "bundle verify"),
+    ),
+    "files": Example(
+        least={"paths": ["/etc"]},
+        most={
+            "paths": ["/etc", "/srv/it's $(id)"],
+            "exclude": ["/etc/ssl/$(id)/*.key", "*.b'a`id`k"],
+            "one_file_system": False,
+            "sudo": False,
+        },
+        servers=("gnu-tar-1.34",),
+        artifacts=("files.tar",),
+        main="archive",
+        programs=("age -d -i KEY", "zstd -d", "tar -C files -xpf -"),
     ),
 }
 

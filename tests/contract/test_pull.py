@@ -89,7 +89,7 @@ def test_the_inventory_is_json(kind: str, server: str) -> None:
     """inventory.json can be read and is what a restore compares with; a bundle has its own list of refs."""
     artifacts, _, _ = pulled(kind, server)
     if "inventory.json" not in artifacts:
-        assert artifacts["repo.bundle"].startswith(b"# v2 git bundle\n")
+        assert "repo.bundle" not in artifacts or artifacts["repo.bundle"].startswith(b"# v2 git bundle\n")
         return
     assert isinstance(json.loads(artifacts["inventory.json"]), dict)
 
@@ -139,7 +139,7 @@ def test_a_banner_ahead_of_an_answer_is_an_error_of_ours(kind: str, server: str,
 def test_a_stream_cut_short_is_refused(kind: str, server: str) -> None:
     """The main artifact with its end missing, although the command ended well."""
     source = build(kind, EXAMPLES[kind].least)
-    what = {"mysql": "dump", "influxdb": "backup", "git": "upload-pack"}[kind]
+    what = EXAMPLES[kind].main
     recorded = CannedHost(source, server).read(next(c for c in source.commands() if label(c) == what))
     for kept in (len(recorded) // 2, len(recorded) - 1, 0):
         # git itself reads what a repository sends, and finds it out

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import tarfile
 import tempfile
@@ -14,7 +15,9 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from tests.integration.agent import AGAMA, LOGS, Agent, open_sealed
+from pullagent.config import load
+from pullagent.sources import KINDS
+from tests.integration.agent import AGAMA, HOST, LOGS, Agent, open_sealed
 from tests.lab.errors import LabError
 from tests.lab.private import PrivateSystem
 from tests.lab.production import ProductionHost
@@ -64,12 +67,23 @@ def installed(system: PrivateSystem, host: ProductionHost, directory: Path) -> S
     agent = Agent(directory / "backup", host)
     agent.edit(f'socket = "{host.server.socket}"\n', "")
     agent.edit(f'staging = "{host.staging}"\n', 'sudo = true\nstaging = "/var/tmp"\n')
+    agent.configure(f"{agent.config_file.read_text()}{files_source(host)}")
     gate = directory / "gate"
     agent.call("gate", "pavroto-2", "-o", gate).succeeded()
     for step in re.findall(r"^       (\S.*)$", (gate / "README").read_text(), re.M):
         if not step.startswith(("pullagent ", "sshd -T")):
             system.run(step, gate)
     return Site(system, host, agent, gate, agent.config_file.read_text())
+
+
+def files_source(host: ProductionHost) -> str:
+    """A source of a tree that only root may read, with a pattern that sudo must take as it stands."""
+    tree = host.directory / "tree"
+    tree.mkdir(mode=0o700)
+    for name in ("secret", "left.bak"):
+        (tree / name).write_text("root's\n")
+        (tree / name).chmod(0o600)
+    return f'\n[hosts.{HOST}.sources.tree]\nkind = "files"\npaths = ["{tree}"]\nexclude = ["*.bak"]\nsudo = true\n'
 
 
 @pytest.fixture
@@ -100,6 +114,28 @@ def test_a_compressed_pull_passes(site: Site, agent: Agent) -> None:
     agent.edit('\nuser = "', '\nwire = "zstd"\nuser = "')
     agent.call("run").succeeded()
     assert {line["detail"]["wire"] for line in agent.ledger()[-3:] if line["event"] == "pull"} == {"zstd"}
+
+
+def test_files_of_root_are_pulled_by_the_account(site: Site, agent: Agent) -> None:
+    """tar alone runs as root, with these very words: not with others that a pattern of theirs would match."""
+    looked = [line for line in agent.call("doctor", HOST).out.splitlines() if "read as root" in line]
+    assert [line.split()[0] for line in looked] == ["OK"]
+    agent.call("run", f"{HOST}/tree").succeeded()
+    stored = open_sealed(agent.path(agent.latest(f"{HOST}/tree")) / "files.tar.zst.age", agent.identity)
+    with tarfile.open(fileobj=BytesIO(stored)) as archive:
+        tree = str(site.host.directory / "tree").lstrip("/")
+        assert sorted(archive.getnames()) == [tree, f"{tree}/secret"]
+    (argv,) = load(agent.config_file, KINDS).hosts[HOST].sources["tree"].as_root()
+    allowed = f"sudo -n {shlex.join(argv)}"
+    assert "secret" in as_account(site, f"{allowed} | tar -tf -")
+    for other in (
+        allowed.replace("'*.bak'", "x.bak"),
+        f"{allowed} etc/shadow",
+        allowed.replace("--directory /", "-C /"),
+    ):
+        assert other != allowed
+        with pytest.raises(LabError, match=r"sudo: |denied"):
+            as_account(site, f"{other} >/dev/null")
 
 
 def host_config(site: Site) -> Path:
@@ -224,7 +260,7 @@ def test_a_gate_without_a_command_is_named(agent: Agent) -> None:
     """hosts.toml has changed: the refusal is told once for both sources, with what to type."""
     agent.edit('databases = ["agama"]', 'databases = ["agama", "more"]')
     agent.edit('databases = ["logs"]', 'databases = ["logs", "more"]')
-    done = agent.call("run")
+    done = agent.call("run", AGAMA, LOGS)
     done.failed(1, f"{AGAMA}, {LOGS}: its gate does not know this command", "pullagent gate pavroto-2 -o DIR")
     assert "126" not in done.err
 

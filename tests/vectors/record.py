@@ -4,6 +4,7 @@ Every command is one of pullagent's own, run over a real SSH session. What names
 """
 
 import json
+import os
 import shutil
 import socket
 import tempfile
@@ -13,6 +14,7 @@ from typing import Any
 
 from pullagent.host import Host, Limits, Login
 from pullagent.model import Address, Findings, StopSignal
+from pullagent.sources.files import Files
 from pullagent.sources.git import Git
 from pullagent.sources.influxdb import InfluxDB
 from pullagent.sources.mysql import MySQL
@@ -42,6 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, ProductionHost(Path(scratch)) as host:
         _record_influx(host)
         _record_git(host)
+        _record_files(host)
 
 
 def _record_database(name: str, host: ProductionHost) -> None:
@@ -124,6 +127,30 @@ def _record_git(host: ProductionHost) -> None:
                 pass
         version = run(["git", "version"]).decode().split()[2].rpartition(".")[0]
         _write(ANSWERS / f"git-{version}" / "upload-pack.bin", there.said, host)
+
+
+def _record_files(host: ProductionHost) -> None:
+    """A tree with a member of every type in place of the machine's own /etc."""
+    top = host.directory / "root"
+    (top / "etc/empty").mkdir(parents=True)
+    (top / "etc/hostname").write_text("pavroto-2\n")
+    (top / "etc/shadow").write_text("root:*:20000:0:99999:7:::\n")
+    (top / "etc/shadow").chmod(0o640)
+    os.link(top / "etc/hostname", top / "etc/mailname")
+    (top / "etc/localtime").symlink_to("/usr/share/zoneinfo/Etc/UTC")
+    (top / f"etc/{'long name ' * 25}").write_text("x")
+    os.mkfifo(top / "etc/fifo")
+    os.setxattr(top / "etc/hostname", "user.note", b"kept \xff")
+    with (top / "etc/sparse").open("wb") as file:
+        file.write(b"head")
+        file.truncate(50 << 20)
+    for command in Files(("/etc",)).commands():
+        name = label(command)
+        data = _answer(host, command.replace("--directory / ", f"--directory {top} "))
+        if name == "mounts":
+            data = b"/dev/vda1 / ext4 rw,relatime 0 0\nproc /proc proc rw,nosuid,nodev,noexec,relatime 0 0\n"
+        kind = "tar" if name == "archive" else "txt"
+        _write(ANSWERS / "gnu-tar-1.34" / f"{name}.{kind}", data, host)
 
 
 def _answer(host: ProductionHost, command: str) -> bytes:

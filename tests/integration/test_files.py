@@ -1,0 +1,187 @@
+"""Files of a host: backed up by tar, listed, put back and compared, through the real command line and sshd."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.agent import HOST, Agent, Done
+from tests.integration.trees import plant, seen
+from tests.lab.keys import age_identity
+from tests.lab.production import ProductionHost
+
+ETC = f"{HOST}/etc"
+
+
+class Place:
+    """A backup server, and a host with a tree `etc` that it pulls."""
+
+    def __init__(self, directory: Path) -> None:
+        self.host = ProductionHost(directory / "host", influx=False)
+        self.agent = Agent(directory / "backup", self.host)
+        self.tree = plant(directory / "tree" / "etc")
+        self.configure(self.tree)
+
+    def configure(self, *paths: Path, more: str = "") -> None:
+        """hosts.toml with one source of these paths."""
+        host, agent = self.host, self.agent
+        whole = host.hosts_toml(agent.store, agent.recipient, host.identity, agent.known_hosts)
+        head = whole.partition(f"[hosts.{HOST}.sources")[0]
+        names = ", ".join(f'"{path}"' for path in paths)
+        agent.configure(f'{head}[hosts.{HOST}.sources.etc]\nkind = "files"\npaths = [{names}]\n{more}')
+
+    @property
+    def home(self) -> Path:
+        """The home of logins on the host."""
+        return self.host.sshd.home
+
+    def restored(self) -> Path:
+        """Where the newest snapshot's tree is after a restore without --into."""
+        name = self.agent.latest(ETC).replace("/", "_").replace("@", "_")
+        return self.home / name / str(self.tree).lstrip("/")
+
+
+@pytest.fixture(scope="module")
+def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """One place for the module, which holds a snapshot."""
+    place = Place(tmp_path_factory.mktemp("files"))
+    place.host.sshd.start()
+    place.agent.call("run").succeeded()
+    yield place
+    place.host.sshd.stop()
+
+
+@pytest.fixture
+def place(shared_place: Place) -> Iterator[Place]:
+    """The module's place; what a test leaves on the host is removed afterwards."""
+    yield shared_place
+    shared_place.configure(shared_place.tree)
+    shared_place.host.sshd.farm.reset()
+    shutil.rmtree(shared_place.home)
+    shared_place.home.mkdir(mode=0o700)
+
+
+def objects(done: Done) -> dict[str, tuple[object, object, bool]]:
+    """What a restore compared, by name."""
+    return {o["name"]: (o["expected"], o["found"], o["equal"]) for o in done.json["objects"]}
+
+
+def test_a_tree_comes_back_as_it_was(place: Place) -> None:
+    """Contents, modes, owners, times, links, holes, ACLs, attributes, capabilities, devices and names of any bytes."""
+    done = place.agent.restore(f"{ETC}@latest", "--json").succeeded()
+    expected = seen(place.tree)
+    assert seen(place.restored()) == expected
+    compared = objects(done)
+    assert compared.pop(str(place.tree)) == (len(expected), len(expected), True)
+    assert list(compared) == [str(place.restored()).removesuffix(str(place.tree))]
+    sparse = place.restored() / "sparse"
+    assert sparse.stat().st_blocks * 512 < sparse.stat().st_size // 100
+    assert (place.restored().parents[len(place.tree.parents) - 2].stat().st_mode & 0o777) == 0o700
+
+
+def test_a_part_comes_back(place: Place) -> None:
+    """--path takes files and directories, with or without their first slash; nothing else is unpacked."""
+    options = ["--path", f"{place.tree}/dir", "--path", str(place.tree / "plain.conf").lstrip("/"), "--json"]
+    done = place.agent.restore(f"{ETC}@latest", *options).succeeded()
+    expected = {
+        name: one | {"same as": name} if "same as" in one else one
+        for name, one in seen(place.tree).items()
+        if name == "plain.conf" or name.split("/")[0] == "dir"
+    }
+    found = seen(place.restored())
+    assert found.pop(".")
+    assert found == expected
+    assert objects(done)[f"{place.tree}/dir"] == (3, 3, True)
+
+
+def test_a_part_that_is_not_there(place: Place) -> None:
+    """Named as missing, with the way to look; and a hard link alone needs the file that it is another name of."""
+    place.agent.restore(f"{ETC}@latest", "--path", "/etc/nothing").failed(1, "does not hold /etc/nothing", "--files")
+    assert not list(place.home.iterdir())
+    linked = place.agent.restore(f"{ETC}@latest", "--path", f"{place.tree}/linked")
+    linked.failed(1, f"another name of {place.tree}/dir/deeper/leaf: add --path {place.tree}/dir/deeper/leaf")
+    both = ["--path", f"{place.tree}/linked", "--path", f"{place.tree}/dir/deeper/leaf"]
+    place.agent.restore(f"{ETC}@latest", *both).succeeded()
+    assert (place.restored() / "linked").samefile(place.restored() / "dir/deeper/leaf")
+
+
+def test_what_is_there_is_not_written_over_unless_told(place: Place, tmp_path: Path) -> None:
+    """A directory that holds something is refused; --replace writes over it, and leaves what is not in the snapshot."""
+    there = tmp_path / "there" / str(place.tree).lstrip("/")
+    there.mkdir(parents=True)
+    (there / "plain.conf").write_text("newer\n")
+    (there / "stays").write_text("mine\n")
+    into = ("--into", tmp_path / "there")
+    place.agent.restore(f"{ETC}@latest", *into).failed(1, "holds something already", "--replace")
+    assert (there / "plain.conf").read_text() == "newer\n"
+    place.agent.restore(f"{ETC}@latest", *into, "--replace").succeeded()
+    found = seen(there)
+    assert (there / "stays").read_text() == "mine\n"
+    assert found.pop("stays")
+    assert found == seen(place.tree)
+
+
+def test_what_does_not_come_back_as_it_was_is_named(place: Place) -> None:
+    """What cannot be compared as equal is told, and the exit code says so."""
+    place.host.sshd.put_first("tar", _LOSING)
+    done = place.agent.restore(f"{ETC}@latest", "--json")
+    assert done.code == 1
+    compared = objects(done)
+    assert compared[f"{place.tree}/plain.conf"] == ("present", "missing", False)
+    expected, found, equal = compared[f"{place.tree}/big"]
+    assert ("mode 0644" in str(expected), "mode 0600" in str(found), equal) == (True, True, False)
+    assert compared[str(place.tree)][2] is False
+
+
+_LOSING = """#!/bin/sh
+case "$*" in
+*--extract*) /usr/bin/tar "$@" || exit; f=$(find "$5" -name plain.conf); rm "$f"; chmod 600 "$(dirname "$f")/big";;
+*) exec /usr/bin/tar "$@" ;;
+esac
+"""
+
+
+def test_a_file_that_changes_meanwhile_is_a_warning(place: Place) -> None:
+    """Status 1: stored, the names told to whoever watches; in the clear manifest only how many there were."""
+    place.host.sshd.put_first("tar", _MOVING.format(log=place.tree / "plain.conf"))
+    stored = place.agent.call("run", ETC, "--json").succeeded().json["sources"][0]
+    assert stored["outcome"] == "stored"
+    assert any("plain.conf: file changed as we read it" in text for text in stored["warnings"])
+    manifest = (place.agent.path(stored["ref"]) / "manifest.json").read_text()
+    assert "1 file" in manifest
+    assert "plain.conf" not in manifest
+
+
+_MOVING = """#!/bin/sh
+case "$*" in *--create*) ;; *) exec /usr/bin/tar "$@" ;; esac
+/usr/bin/tar "$@"; s=$?
+[ $s = 0 ] || exit $s
+echo 'tar: {log}: file changed as we read it' >&2
+exit 1
+"""
+
+
+def test_its_files_are_listed(place: Place) -> None:
+    """Each with permissions, owner, size and time, on a line of its own whatever its name; as JSON too."""
+    opening = ("--files", "--identity", place.agent.identity)
+    lines = place.agent.call("show", f"{ETC}@latest", *opening).succeeded().out.splitlines()
+    expected = seen(place.tree)
+    assert len(lines) == len(expected)
+    assert any(line.endswith(f" 2001-09-09T01:46:40Z {place.tree}/plain.conf") for line in lines)
+    assert any(line.startswith("-rw-r-----        0:42 ") and line.endswith("/shadow") for line in lines)
+    assert any(line.endswith(f"/linked link to {place.tree}/dir/deeper/leaf") for line in lines)
+    listed = place.agent.call("show", f"{ETC}@latest", "--json", *opening).succeeded().json
+    assert len(listed["files"]) == len(expected)
+    files = {one["path"]: one for one in listed["files"]}
+    assert files[f"{place.tree}/sparse"]["size_bytes"] == 64 << 20
+    assert (files[f"{place.tree}/up"]["link"], files[f"{place.tree}/up"]["uid"]) == ("../elsewhere", 1001)
+    assert listed["manifest"]["kind"] == "files"
+
+
+def test_files_are_listed_with_the_right_identity_only(place: Place, tmp_path: Path) -> None:
+    """Without one it is a usage error; another's does not open it."""
+    place.agent.call("show", f"{ETC}@latest", "--files").failed(2, "belong together", "--identity FILE")
+    age_identity(tmp_path / "other.txt")
+    wrong = place.agent.call("show", f"{ETC}@latest", "--files", "--identity", tmp_path / "other.txt")
+    wrong.failed(12, "does not open")
