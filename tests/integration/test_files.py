@@ -185,3 +185,12 @@ def test_files_are_listed_with_the_right_identity_only(place: Place, tmp_path: P
     age_identity(tmp_path / "other.txt")
     wrong = place.agent.call("show", f"{ETC}@latest", "--files", "--identity", tmp_path / "other.txt")
     wrong.failed(12, "does not open")
+
+
+def test_a_drill_unpacks_and_compares_here(place: Place) -> None:
+    """On this machine, member by member, without rights; nothing of it is left."""
+    done = place.agent.call("drill", f"{ETC}@latest", "--identity", place.agent.identity, "--json").succeeded()
+    expected, found, equal = objects(done)[str(place.tree)]
+    assert (expected, equal) == (found, True)
+    directory = next(name for name in objects(done) if name != str(place.tree))
+    assert not Path(directory).exists()
