@@ -44,7 +44,8 @@ class Asked:
 
     def _zeros(self) -> Iterator[bytes]:
         for _ in range(LINK_BYTES >> 15):
-            time.sleep(self._link_s / (LINK_BYTES >> 15))
+            if self._link_s:
+                time.sleep(self._link_s / (LINK_BYTES >> 15))
             yield bytes(1 << 15)
 
     def read(self, command: str, limit: int = 0) -> bytes:
