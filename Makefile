@@ -7,7 +7,7 @@ COMPILE := pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-f
 
 INSTALL := PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" EXTRAS="$(EXTRAS)" PYTHON="$(if $(filter file,$(origin PYTHON)),,$(PYTHON))" sh tools/install
 
-.PHONY: help packages venv demo test faults quick lint lab lock clean install uninstall
+.PHONY: help packages venv demo test faults bench quick lint lab lock clean install uninstall
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -32,6 +32,10 @@ test: packages venv lab lint ## everything: lint and all tests, against real ser
 
 faults: packages venv lab ## every fault at every stage, about 25 minutes; SEED=N repeats a run
 	$(BIN)/python -m tests.faults
+
+bench: venv lab ## measure against the shell pipeline, restic and borg, 20 minutes; SIZE=10G, GROWTH=1, ONLY=pull,four
+	@PYTHON="$(PYTHON)" BENCH=1 sh tools/install-packages
+	$(BIN)/python -m tests.bench $(if $(SIZE),--largest $(SIZE)) $(if $(GROWTH),--growth) $(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT))
 
 quick: venv lint ## lint and the unit tests
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/unit

@@ -20,7 +20,8 @@ class ProductionHost:
     """One host below `directory`; constructing starts nothing, leaving the `with` block ends it all.
 
     `identity` is the pull key, made here, whose public half sshd accepts. Ports and socket stay the same
-    over `rebuild`. `server`, `sshd` and `influxdb` are there for tests that break one of them.
+    over `rebuild`. `server`, `sshd` and `influxdb` are there for tests that break one of them. `sshd_settings`: see
+    Sshd.
     """
 
     def __init__(
@@ -29,13 +30,15 @@ class ProductionHost:
         database: type[DatabaseServer] = MariaDB,
         influx: bool = True,
         influx_auth: bool = False,
+        sshd_settings: str = "",
     ) -> None:
         self.directory = directory
         self.staging = directory / "staging"
         self.identity = ssh_keypair(directory / "client" / "id_ed25519")
         self.server = database(directory / "db")
         ahead = [self.server.bin] if self.server.bin else []
-        self.sshd = Sshd(directory / "sshd", self.identity.with_name("id_ed25519.pub"), ahead, without=database.without)
+        public = self.identity.with_name("id_ed25519.pub")
+        self.sshd = Sshd(directory / "sshd", public, ahead, without=database.without, settings=sshd_settings)
         self.influxdb = InfluxDB(directory / "influx", auth=influx_auth) if influx else None
 
     def __enter__(self) -> Self:
