@@ -1,4 +1,4 @@
-"""`make bench`: measure, print a table, write JSON. `python -m tests.bench [--only GROUP,…] [--size BYTES] [--out FILE]`."""
+"""`make bench`: measure, print a table, write JSON; `python -m tests.bench --help` names the options."""
 
 import argparse
 import os

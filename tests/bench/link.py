@@ -20,7 +20,7 @@ _PLAIN = "the same, plain stream"
 
 def link(asked: Asked) -> Iterator[Part]:
     """Needs root and namespaces."""
-    length = asked.size // 10
+    length = asked.size // 5
     what = f"pull of {size(length)} over a link of {MEGABITS} Mbit/s"
     if os.getuid() != 0 or shutil.which("tc") is None:
         yield Row("link", what, _PLAIN, "s", "times as fast", reach=2.5, why="only root can make such a link")
