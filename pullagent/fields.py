@@ -84,5 +84,6 @@ def schema(model: Any) -> dict[str, Any]:
     """The JSON schema of a table."""
     _, parts = msgspec.json.schema_components([model])
     (table,) = parts.values()
+    described = {"description": " ".join(model.__doc__.split())} if model.__doc__ else {}
     # as JSON has it: a tuple is a list there
-    return {**json.loads(json.dumps(table)), "additionalProperties": False}
+    return {**json.loads(json.dumps(table)), **described, "additionalProperties": False}

@@ -134,15 +134,15 @@ class RestoreOptions:
 
     def refuse_unfit(self, kind: type["Source"]) -> None:
         """UsageError where something is chosen that snapshots of `kind` do not have."""
-        for name, flag in _CHOICES.items():
+        for name, flag in CHOICES.items():
             if getattr(self, name) and name not in kind.restore_takes:
-                taken = [other for field, other in _CHOICES.items() if field in kind.restore_takes]
+                taken = [other for field, other in CHOICES.items() if field in kind.restore_takes]
                 hint = f"what it takes: {', '.join(taken)}" if taken else "leave it out"
                 raise UsageError(f"{flag} means nothing to a snapshot of kind {kind.kind}", hint)
 
 
-# the options that choose a part, and so depend on what there is
-_CHOICES = {"tables": "--table", "schema_only": "--schema-only", "config_files": "--config-files", "paths": "--path"}
+CHOICES = {"tables": "--table", "schema_only": "--schema-only", "config_files": "--config-files", "paths": "--path"}
+"""The options of a restore that choose a part, and so depend on what there is."""
 
 
 @dataclass(frozen=True)
@@ -282,7 +282,10 @@ class Listing(Protocol):
 
 
 class Source(Protocol):
-    """A source kind: a frozen dataclass whose fields are its keys in hosts.toml."""
+    """A source kind: a frozen dataclass whose fields are its keys in hosts.toml, each with a description.
+
+    docs/sources.md is made of these, and of the docstrings that a kind gives itself and its methods.
+    """
 
     kind: ClassVar[str]
     artifact_names: ClassVar[tuple[str, ...]]

@@ -48,9 +48,12 @@ def test_the_documents_show_every_verb() -> None:
 
 
 def test_every_key_of_hosts_toml_is_documented_with_its_default() -> None:
-    """docs/hosts_toml.md names each key of each table and kind, and the defaults it states are the real ones."""
+    """docs/hosts_toml.md names each key of each table with the real default, and each kind; the kinds' own keys stand in
+    a document that is made of them.
+    """
     text = (ROOT / "docs/hosts_toml.md").read_text()
-    for model in [*TABLES.values(), HostTable, *KINDS.values()]:
+    assert all(f"`{kind}`" in text for kind in KINDS)
+    for model in [*TABLES.values(), HostTable]:
         for field in dataclasses.fields(model):
             row = next((line for line in text.splitlines() if f"| `{field.name}` |" in line), None)
             assert row is not None, f"{model.__name__}.{field.name}"

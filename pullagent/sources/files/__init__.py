@@ -65,19 +65,45 @@ def _apart(paths: tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Files:
-    """Keys: `paths`, absolute, to back up with all that lies below them; `exclude`: absolute paths, or names alone,
-    which then count anywhere; `*`, `?` and `[…]` stand for characters other than `/`; `one_file_system`: whether what
-    is mounted below `paths` is left out; `sudo`: whether tar runs as root, which alone may read all of most trees.
+    """Directories and files of the host, by its GNU tar (1.28 or newer): with numeric owners, ACLs, extended
+    attributes, hard links and holes. Sockets are left out.
     """
 
     kind: ClassVar[str] = "files"
     artifact_names: ClassVar[tuple[str, ...]] = ("files.tar",)
     restore_takes: ClassVar[frozenset[str]] = frozenset({"paths"})
 
-    paths: Annotated[tuple[Annotated[RemotePath, Checked(_tree)], ...], Meta(min_length=1), Checked(_apart)]
-    exclude: Annotated[tuple[Annotated[str, Checked(_pattern)], ...], Checked(once)] = ()
-    one_file_system: bool = True
-    sudo: bool = False
+    paths: Annotated[
+        tuple[Annotated[RemotePath, Checked(_tree)], ...],
+        Meta(
+            min_length=1,
+            description="absolute paths; a directory stands for all that lies below it. None may lie below another",
+        ),
+        Checked(_apart),
+    ]
+    exclude: Annotated[
+        tuple[Annotated[str, Checked(_pattern)], ...],
+        Meta(
+            description="what to leave out: an absolute path such as `/etc/ssl/private`, with all below it, or a name"
+            " such as `*.bak` or `.git`, which counts at any depth. `*`, `?` and `[…]` stand for no `/`"
+        ),
+        Checked(once),
+    ] = ()
+    one_file_system: Annotated[
+        bool,
+        Meta(
+            description="whether what is mounted below `paths` is left out, with a warning that names it; `false`"
+            " follows into everything, network mounts too"
+        ),
+    ] = True
+    sudo: Annotated[
+        bool,
+        Meta(
+            description="whether tar runs as root by `sudo`: without, one file that the pull account may not read"
+            " fails the pull. The gate writes the sudoers line; paths and patterns then have letters, digits and"
+            " `/._+@-*?` alone"
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         odd = [text for text in (*self.paths, *self.exclude) if not _PLAIN.fullmatch(text)]
@@ -146,7 +172,10 @@ class Files:
         return f"{'-path' if pattern.startswith('/') else '-name'} {shlex.quote(pattern)}"
 
     def artifacts(self, host: Remote, findings: Findings) -> Iterator[Artifact]:
-        """The archive, whole, each of `paths` in it."""
+        """One archive, sorted by name and read to the blocks that end it: each of `paths` must be in it, nothing beside
+        them, no name twice, and nothing that would be unpacked elsewhere. Files that changed while they were read are a
+        warning that names them (tar's status 1); a file that cannot be read fails the pull.
+        """
         self._find_out(host, findings)
         left_out = self._left_out(host)
         if left_out:
@@ -156,7 +185,9 @@ class Files:
         yield Artifact("files.tar", self._stream(host, findings), check)
 
     def diagnose(self, host: Remote, last_bytes: int | None) -> Iterator[Diagnosis]:
-        """GNU tar, what is there and may be read, and what is mounted below."""
+        """GNU tar there and its version, whether all of `paths` is there and may be read (with `sudo`: whether that is
+        allowed), and what is mounted below and left out.
+        """
         yield judged("tar", lambda: f"GNU tar {self._find_out(host, Findings())}")
         yield judged("files", lambda: self._readable(host))
         if not self.one_file_system:
@@ -175,15 +206,21 @@ class Files:
             yield good("file systems", "nothing is mounted below `paths`")
 
     def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restoration:
-        """Into a directory of its own on the target, or where `into` says; then compared member by member."""
+        """Into a new directory in the login's home, or where `--into` says; the whole archive is judged before. Then
+        all of it is archived again there, and compared member by member: contents, modes, owners, times, links, ACLs,
+        attributes. Without root's rights all belongs to the login, and owners are not compared.
+        """
         from pullagent.sources.files.restore import Restore
 
         return Restore(host, snapshot, options)
 
     def throwaway(self, machine: Machine, origin: Origin) -> Throwaway:
-        """No server: the account's own directory. A guard is started that removes it should pullagent be killed."""
+        """No server: unpacked into the drill's own directory without root's rights, archived again, and compared member
+        by member.
+        """
         if not machine.programs("tar"):
             raise SourceError("there is no program tar here, which a drill needs", "apt-get install tar")
+        # started for the guard beside it, which removes the directory should pullagent be killed
         machine.serve(["/bin/sleep", "infinity"], "true")
         return Throwaway(self, None)
 
@@ -195,15 +232,15 @@ class Files:
 
     @classmethod
     def checks(cls, snapshot: Opened) -> Mapping[str, Check]:
-        """The archive, to its end."""
+        """The archive to its end, each name in its place."""
         return {"files.tar": TreeCheck()}
 
     def grants(self, user: str) -> str:
-        """None: files have no database account."""
+        """None."""
         return ""
 
     def as_root(self) -> tuple[tuple[str, ...], ...]:
-        """The tar command line, with `sudo`."""
+        """With `sudo`: the archiving tar, with its whole command line."""
         return ((_TAR, *self._archiving),) if self.sudo else ()
 
     def recovery(self, files: Mapping[str, str]) -> str:

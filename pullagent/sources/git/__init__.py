@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+from msgspec import Meta
+
 from pullagent.checks.bundle import BundleCheck
 from pullagent.diagnosis import Diagnosis, bad, good, of_error
 from pullagent.errors import PullAgentError, Stopped, UsageError
@@ -30,8 +32,8 @@ def _url(text: str) -> str:
 
 @dataclass(frozen=True)
 class Git:
-    """Keys: `url` of the repository: a path on the host, `ssh://[USER@]HOST[:PORT]/PATH`, or an https, http, git or
-    file URL; `clear_mirror`: whether a bare mirror of it is kept in the store, in clear for whoever can read the store.
+    """A repository with all its refs: as a mirror in clear that `pullagent mirror` keeps up to date, and as a sealed
+    bundle in each snapshot. git must be installed here, and on the host where `url` is a path or SSH.
     """
 
     kind: ClassVar[str] = "git"
@@ -39,8 +41,23 @@ class Git:
     restore_takes: ClassVar[frozenset[str]] = frozenset()
     rehearsed: ClassVar[bool] = False
 
-    url: Annotated[str, Checked(_url)]
-    clear_mirror: bool = True
+    url: Annotated[
+        str,
+        Meta(
+            description="`/srv/git/NAME.git`, a path on the host; `ssh://[USER@]HOST[:PORT]/PATH` or `USER@HOST:PATH`,"
+            " with the host's pull key and the pinned host keys (another server is better a host of its own); or an"
+            " `https`, `http`, `git` or `file` URL, without a user name or password (`http` and `git` do not prove who"
+            " answers)"
+        ),
+        Checked(_url),
+    ]
+    clear_mirror: Annotated[
+        bool,
+        Meta(
+            description="whether a bare mirror is kept in `<store>/.mirrors/`, in clear, ready to be cloned from;"
+            " `mirror` keeps it up to date. Without it there is only the sealed bundle of each run"
+        ),
+    ] = True
 
     @property
     def _place(self) -> Place:
@@ -56,7 +73,10 @@ class Git:
         return ()
 
     def artifacts(self, host: Remote, findings: Findings) -> Iterator[Artifact]:
-        """The bundle, made from a mirror that goes with the pull."""
+        """A bundle of all refs, made of the mirror once that is as upstream shows (without `clear_mirror`, of one that
+        goes with the pull): every object is read and hashed by `git fsck`, refs that upstream gave up are in it under
+        `refs/pullagent/`, and the bundle is followed to the hash that ends it.
+        """
         from pullagent.sources.git.program import scratch
 
         with scratch() as directory:
@@ -107,7 +127,7 @@ class Git:
         return f"git clone -u 'git -c safe.directory=* upload-pack' {shlex.quote(f'file://{directory}')}"
 
     def diagnose(self, host: Remote, last_bytes: int | None) -> Iterator[Diagnosis]:
-        """git here, and what upstream shows."""
+        """git here, and what upstream shows: its refs, and what HEAD stands for."""
         from pullagent.sources.git.program import Program, scratch
         from pullagent.sources.git.upstream import Upstream
 
@@ -132,7 +152,10 @@ class Git:
             yield good("HEAD", f"it stands for {theirs.head}")
 
     def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restoration:
-        """Into a bare repository at the path of `url` on the target, made anew."""
+        """Into a bare repository at the path of `url` on the target, made anew beside what stands there and put in its
+        place at the end; every ref is compared, and `git fsck` looks at all objects. A `url` that is no place on a host
+        is restored by hand from the bundle. Hooks and configuration are no part of it.
+        """
         from pullagent.sources.git.restore import Restore
 
         path = self._place.path
@@ -144,7 +167,9 @@ class Git:
         return Restore(host, snapshot, options, path, rehearsed=self.rehearsed)
 
     def throwaway(self, machine: Machine, origin: Origin) -> Throwaway:
-        """A repository in the machine's directory; git needs no server."""
+        """No server: a bare repository in the drill's own directory, compared ref by ref, looked at by `git fsck`, and
+        cloned, with every file of the tree checked out.
+        """
         machine.read("# pullagent: git's version\ngit version\n")
         there = _Rehearsed(str(machine.directory / "restored.git"))
         return Throwaway(there, None)
@@ -159,7 +184,7 @@ class Git:
         return ""
 
     def as_root(self) -> tuple[tuple[str, ...], ...]:
-        """Nothing."""
+        """None."""
         return ()
 
     def recovery(self, files: Mapping[str, str]) -> str:

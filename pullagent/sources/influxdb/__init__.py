@@ -51,22 +51,35 @@ Endpoint = Annotated[str, Checked(_endpoint)]
 
 @dataclass(frozen=True)
 class InfluxDB:
-    """Keys: `databases` to back up; `config_files` to keep beside them; `sudo`: whether only root may read those;
-    `env_file` on the host that sets INFLUX_USERNAME and INFLUX_PASSWORD where the server asks for them; `api` and
-    `backup`, its two ports; `staging`, the directory on the host where a backup is gathered before it is sent.
+    """Databases of an InfluxDB 1.x server, by its portable backup, with users, grants, continuous queries and
+    configuration files.
     """
 
     kind: ClassVar[str] = "influxdb"
     artifact_names: ClassVar[tuple[str, ...]] = ("backup.tar", "config.tar", "inventory.json")
     restore_takes: ClassVar[frozenset[str]] = frozenset({"config_files"})
 
-    databases: Annotated[tuple[Annotated[str, Checked(_database)], ...], Meta(min_length=1), Checked(once)]
-    config_files: tuple[RemotePath, ...] = ()
-    sudo: bool = False
-    env_file: RemotePath | None = None
-    api: Endpoint = "127.0.0.1:8086"
-    backup: Endpoint = "127.0.0.1:8088"
-    staging: RemotePath = "/var/tmp"
+    databases: Annotated[
+        tuple[Annotated[str, Checked(_database)], ...],
+        Meta(min_length=1, description="names of the databases to back up"),
+        Checked(once),
+    ]
+    config_files: Annotated[tuple[RemotePath, ...], Meta(description="files on the host to keep beside them")] = ()
+    sudo: Annotated[
+        bool,
+        Meta(
+            description="whether `config_files` are read by `sudo`, as only root may; the gate writes the sudoers line"
+        ),
+    ] = False
+    env_file: Annotated[
+        RemotePath | None,
+        Meta(description="a file on the host that sets `INFLUX_USERNAME` and `INFLUX_PASSWORD`"),
+    ] = None
+    api: Annotated[Endpoint, Meta(description="the server's HTTP port")] = "127.0.0.1:8086"
+    backup: Annotated[
+        Endpoint, Meta(description="the server's backup port; keep it on loopback, it asks for no login")
+    ] = "127.0.0.1:8088"
+    staging: Annotated[RemotePath, Meta(description="directory on the host where the backup is gathered")] = "/var/tmp"
 
     def __post_init__(self) -> None:
         odd = [path for path in self.config_files if not _PLAIN_PATH.fullmatch(path)]
@@ -89,7 +102,10 @@ class InfluxDB:
         return (self._commands.backup(),)
 
     def artifacts(self, host: Remote, findings: Findings) -> Iterator[Artifact]:
-        """The portable backup (compared with the server's shards), the configuration, and the inventory."""
+        """The portable backup, gathered in `staging` and sent from there: every shard is read to its end and compared
+        with those that the server names; one that is absent must be empty. Then users, grants, continuous queries and
+        `config_files`, and the number of points before and after.
+        """
         self._probe(host, findings)
         before = self._inventory(host)
         self._refuse_unfit(before, findings)
@@ -102,7 +118,7 @@ class InfluxDB:
         yield Artifact("inventory.json", [json.dumps(record, indent=1).encode()])
 
     def diagnose(self, host: Remote, last_bytes: int | None) -> Iterator[Diagnosis]:
-        """Ports and version, the databases, what is saved beside them, and the room for a backup where it is staged."""
+        """Ports and version, the databases, what is saved beside them, and the room in `staging`."""
         yield judged("ports and version", lambda: self._version(host))
         yield judged("databases", lambda: self._present(host))
         yield judged("configuration", lambda: self._readable(host), _UNREADABLE)
@@ -114,7 +130,10 @@ class InfluxDB:
             yield of_error("staging", error)
 
     def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restoration:
-        """Into a server that has none of these databases, or has them without points; then counts are compared."""
+        """Into a server that has none of these databases, or has them without points: databases, continuous queries,
+        and users with their grants (with new passwords). The points of each measurement are counted and compared;
+        configuration files are compared, and put in place with `--config-files`.
+        """
         from pullagent.sources.influxdb.restore import Restore
 
         findings = Findings()
@@ -122,7 +141,7 @@ class InfluxDB:
         return Restore(host, snapshot, options, self._commands, findings.server_version)
 
     def throwaway(self, machine: Machine, origin: Origin) -> Throwaway:
-        """An InfluxDB on two free loopback ports, with its data and its staging in the machine's directory."""
+        """A throwaway InfluxDB on two free loopback ports, with its data in the drill's own directory."""
         from pullagent.sources.influxdb import throwaway as rehearsed
 
         api, backup = rehearsed.start(machine)
@@ -140,11 +159,11 @@ class InfluxDB:
         return {"backup.tar": InfluxBackupCheck(databases), "config.tar": TarCheck()}
 
     def grants(self, user: str) -> str:
-        """None: InfluxDB's accounts are its own, and its backup port asks for none."""
+        """None: the backup port asks for no login; where HTTP does, `env_file` has one."""
         return ""
 
     def as_root(self) -> tuple[tuple[str, ...], ...]:
-        """The reading of `config_files`, with `sudo`."""
+        """With `sudo`: the tar that reads `config_files`, with its whole command line."""
         return (self._commands.read_as_root,) if self.sudo else ()
 
     def recovery(self, files: Mapping[str, str]) -> str:

@@ -72,18 +72,25 @@ _ACCOUNTS_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class MySQL:
-    """Keys: `databases` to dump; `socket` and `option_file` (0600, on the host) where the client's own do not serve;
-    `accounts`: whether accounts and grants are saved too.
+    """Databases of a MySQL or MariaDB server, by its own dump program, with accounts and grants. The agent tells the
+    two apart.
     """
 
     kind: ClassVar[str] = "mysql"
     artifact_names: ClassVar[tuple[str, ...]] = ("dump.sql", "accounts.sql", "grants.sql", "inventory.json")
     restore_takes: ClassVar[frozenset[str]] = frozenset({"tables", "schema_only"})
 
-    databases: Annotated[tuple[Database, ...], Meta(min_length=1), Checked(once)]
-    socket: RemotePath | None = None
-    option_file: RemotePath | None = None
-    accounts: bool = True
+    databases: Annotated[
+        tuple[Database, ...], Meta(min_length=1, description="names of the databases to dump"), Checked(once)
+    ]
+    socket: Annotated[
+        RemotePath | None, Meta(description="path of the server's socket on the host; without, the client's own")
+    ] = None
+    option_file: Annotated[
+        RemotePath | None,
+        Meta(description="a client option file on the host, mode 0600, read instead of the usual ones"),
+    ] = None
+    accounts: Annotated[bool, Meta(description="whether accounts and grants are saved too")] = True
 
     @property
     def _commands(self) -> Commands:
@@ -98,7 +105,11 @@ class MySQL:
         return self._commands.dumps()
 
     def artifacts(self, host: Remote, findings: Findings) -> Iterator[Artifact]:
-        """Accounts, the dump (compared with what the server says it holds), grants, and the inventory."""
+        """Accounts, the dump in one transaction, grants, and an inventory. The dump must end with its completion line
+        and hold every table, view, routine, trigger and event, and rows of each table that has some, that the server
+        named before and after. Missing rights, option files that leave something out and invalid views are refused
+        before it begins.
+        """
         server = probe(host, self._commands)
         findings.server_kind, findings.server_version = server.kind, server.version
         findings.tools["mariadb-dump" if server.dump_mariadb else "mysqldump"] = server.dump_version
@@ -141,13 +152,16 @@ class MySQL:
         yield judged("databases", lambda: self._refuse_content(server, self._inventory(host)))
 
     def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restoration:
-        """Accounts, data and grants, in this order, into a server whose databases of these names are empty."""
+        """Accounts, data and grants, in this order, into a server whose databases of these names are empty: several
+        tables at once, large indexes after their rows. Then every object is compared, rows are counted, and the server
+        must be able to dump it again.
+        """
         from pullagent.sources.mysql.restore import Restore
 
         return Restore(host, snapshot, options, self.socket)
 
     def throwaway(self, machine: Machine, origin: Origin) -> Throwaway:
-        """A server of its own kind, MySQL or MariaDB, behind a socket in the machine's directory."""
+        """A throwaway server of the product that was dumped, behind a socket in the drill's own directory."""
         from pullagent.sources.mysql import throwaway as rehearsed
 
         socket, version = rehearsed.start(machine, mariadb=origin.kind == "mariadb")
@@ -155,12 +169,14 @@ class MySQL:
 
     @classmethod
     def checks(cls, snapshot: Opened) -> Mapping[str, Check]:
-        """The dump to its completion line, and everything in it that the inventory names."""
+        """The dump to its completion line, and that it holds everything that the inventory names."""
         with stored_inventory(snapshot) as record:
             return {"dump.sql": _StoredDump(Inventory.from_json(record))}
 
     def grants(self, user: str) -> str:
-        """The dump account, for MariaDB and for MySQL: each runs its own executable comments and skips the other's."""
+        """SELECT, SHOW VIEW, TRIGGER and EVENT on the databases, SELECT on `mysql.*` for accounts and grants; one file
+        for MariaDB and MySQL, each of which skips the other's lines.
+        """
         account = f"{inventories.literal(user)}@'localhost'"
         login = f"-- on the server at {self.socket}\n" if self.socket else ""
         if self.option_file:
