@@ -48,8 +48,8 @@ def test_the_documents_show_every_verb() -> None:
 
 
 def test_every_key_of_hosts_toml_is_documented_with_its_default() -> None:
-    """docs/hosts_toml.md names each key of each table with the real default, and each kind; the kinds' own keys stand in
-    a document that is made of them.
+    """docs/hosts_toml.md names each key of each table with the real default, and each kind; their own keys stand
+    in a document that is made of them.
     """
     text = (ROOT / "docs/hosts_toml.md").read_text()
     assert all(f"`{kind}`" in text for kind in KINDS)
