@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench import growth, link, live, looks, pulls, restores, stored
-from tests.bench.contest import Asked, Part, collected
-from tests.bench.results import Curve, Results, Row, read, told_reach, told_result, told_runs
+from tests.bench.contest import Asked
+from tests.bench.results import Curve, Part, Results, Row, read, told_reach, told_result, told_runs
 from tests.lab.errors import LabError
 
 GROUPS: dict[str, Callable[[Asked], Iterator[Part]]] = {
@@ -50,7 +50,7 @@ def main() -> int:
             console.print(f"{name} …")
             try:
                 for part in {**GROUPS, **GROWTH}[name](wanted):
-                    results = collected(results, part)
+                    results = results.with_part(part)
                     _tell(console, part)
                     _write(asked.out, results)
             except LabError as error:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.measure import Measured
-from tests.bench.results import Curve, Results, Row, Share
 
-Part = Row | Curve | Share
 Contender = Callable[[], Measured]
 OURS = "pullagent"
 
@@ -53,16 +51,3 @@ def walls(runs: list[Measured]) -> tuple[float, ...]:
 def cpus(runs: list[Measured]) -> tuple[float, ...]:
     """Each run's processor time in seconds."""
     return tuple(round(run.cpu_s, 3) for run in runs)
-
-
-def collected(results: Results, part: Part) -> Results:
-    """`results` with one part more."""
-    return Results(
-        results.machine,
-        results.versions,
-        results.commands,
-        (*results.rows, part) if isinstance(part, Row) else results.rows,
-        (*results.curves, part) if isinstance(part, Curve) else results.curves,
-        (*results.shares, part) if isinstance(part, Share) else results.shares,
-        results.facts,
-    )

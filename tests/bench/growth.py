@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from tests.bench.contest import Asked, Part
+from tests.bench.contest import Asked
 from tests.bench.ground import Ground
 from tests.bench.pulls import pulled
-from tests.bench.results import Curve
+from tests.bench.results import Curve, Part
 from tests.integration.agent import HOST
 
 LENGTHS = (10_000_000, 100_000_000, 1_000_000_000)

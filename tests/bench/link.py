@@ -7,11 +7,11 @@ from dataclasses import fields
 from functools import partial
 
 from pullagent.tables import HostTable
-from tests.bench.contest import OURS, Asked, Contender, Part, contest, cpus, walls
+from tests.bench.contest import OURS, Asked, Contender, contest, cpus, walls
 from tests.bench.ground import Ground
 from tests.bench.measure import Measured
 from tests.bench.pulls import SHELL, pulled, size
-from tests.bench.results import Row
+from tests.bench.results import Part, Row
 from tests.faults.netns import cable
 
 MEGABITS = 100

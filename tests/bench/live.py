@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from tests.bench.contest import OURS, Asked, Contender, Part, contest, cpus, walls
+from tests.bench.contest import OURS, Asked, Contender, contest, cpus, walls
 from tests.bench.ground import Ground
 from tests.bench.pulls import pulled, size
-from tests.bench.results import Row
+from tests.bench.results import Part, Row
 from tests.integration.agent import LOGS
 from tests.lab.database import DatabaseServer
 from tests.lab.mariadb import MariaDB

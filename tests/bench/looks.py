@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.bench.contest import Asked, Part, cpus, walls
+from tests.bench.contest import Asked, cpus, walls
 from tests.bench.measure import Measured, measure
-from tests.bench.results import Curve, Row
+from tests.bench.results import Curve, Part, Row
 from tests.integration.agent import Agent
 from tests.lab.production import ProductionHost
 from tests.many import SOURCES, many

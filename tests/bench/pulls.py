@@ -5,10 +5,10 @@ import shutil
 from collections.abc import Iterator
 from functools import partial
 
-from tests.bench.contest import OURS, Asked, Contender, Part, contest, cpus, walls
+from tests.bench.contest import OURS, Asked, Contender, contest, cpus, walls
 from tests.bench.ground import Ground
 from tests.bench.measure import Measured
-from tests.bench.results import Row
+from tests.bench.results import Part, Row
 from tests.integration.agent import AGAMA, HOST
 
 SHELL, RESTIC, BORG = "ssh | zstd -3 -T1 | age", "ssh | restic backup --stdin", "ssh | borg create -C zstd,3"

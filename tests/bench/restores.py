@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from functools import partial
 
 from tests.bench import dump
-from tests.bench.contest import OURS, Asked, Contender, Part, contest, walls
+from tests.bench.contest import OURS, Asked, Contender, contest, walls
 from tests.bench.ground import Ground
 from tests.bench.measure import Measured
 from tests.bench.pulls import size
-from tests.bench.results import Row
+from tests.bench.results import Part, Row
 from tests.integration.agent import AGAMA, HOST
 from tests.lab.mariadb import MariaDB
 from tests.lab.mysql import MySQL

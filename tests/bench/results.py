@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
@@ -33,17 +33,25 @@ class Row:
     why: str = ""
 
     @property
-    def score(self) -> float | None:
-        """The figure that is held against `reach`; None where nothing was measured."""
-        if not self.ours or (self.kind != "at most" and not self.theirs):
-            return None
-        if self.kind == "times as fast":
-            return median(their / our for our, their in zip(self.ours, self.theirs, strict=True))
+    def each(self) -> tuple[float, ...]:
+        """The figure of each run, or of each pair of runs; empty where nothing was measured."""
         if self.kind == "at most":
-            return median(self.ours) if self.unit == "s" else max(self.ours)
+            return self.ours
+        if not self.ours or not self.theirs:
+            return ()
+        pairs = tuple(zip(self.ours, self.theirs, strict=True))
+        if self.kind == "times as fast":
+            return tuple(their / our for our, their in pairs)
         if self.kind == "margin":
-            return median(our - their for our, their in zip(self.ours, self.theirs, strict=True))
-        return median(our / their for our, their in zip(self.ours, self.theirs, strict=True))
+            return tuple(our - their for our, their in pairs)
+        return tuple(our / their for our, their in pairs)
+
+    @property
+    def score(self) -> float | None:
+        """The figure that is held against `reach`: the median, or the most memory; None where nothing was measured."""
+        if not self.each:
+            return None
+        return max(self.each) if self.kind == "at most" and self.unit != "s" else median(self.each)
 
     @property
     def reached(self) -> bool | None:
@@ -76,6 +84,25 @@ class Share:
     whose: str
     part: str
     cpu_s: float
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One figure beside the tables; its name ends with its unit."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line that was run, as an operator would write it."""
+
+    name: str
+    line: str
+
+
+Part = Row | Curve | Share | Fact | Command
 
 
 @dataclass(frozen=True)
@@ -112,6 +139,18 @@ class Results:
             shares=tuple(Share(**told) for told in found["shares"]),
             facts=found["facts"],
         )
+
+    def with_part(self, part: Part) -> "Results":
+        """These with one part more."""
+        if isinstance(part, Row):
+            return replace(self, rows=(*self.rows, part))
+        if isinstance(part, Curve):
+            return replace(self, curves=(*self.curves, part))
+        if isinstance(part, Share):
+            return replace(self, shares=(*self.shares, part))
+        if isinstance(part, Fact):
+            return replace(self, facts={**self.facts, part.name: part.value})
+        return replace(self, commands={**self.commands, part.name: part.line})
 
     def joined(self, earlier: "Results") -> "Results":
         """These, and of an earlier benchmark what these do not tell anew: parts can be measured on their own."""

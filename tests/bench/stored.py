@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from tests.bench.contest import OURS, Asked, Contender, Part, contest, cpus, walls
+from tests.bench.contest import OURS, Asked, Contender, contest, cpus, walls
 from tests.bench.ground import Ground
 from tests.bench.measure import Measured, measure
 from tests.bench.pulls import size
-from tests.bench.results import Row
+from tests.bench.results import Part, Row
 from tests.integration.agent import AGAMA
 
 _SINK = "exec cat >/dev/null"
