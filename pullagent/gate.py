@@ -174,7 +174,7 @@ def _checklist(host: str, user: str, sources: Mapping[str, Source], files: Mappi
         )
     if SUDOERS in files:
         steps.append(
-            "What must be read as root:\n"
+            "What must be read as root, by sudo (apt-get install sudo, where it is missing):\n"
             f"visudo -cf {SUDOERS} && install -o root -g root -m 440 {SUDOERS} /etc/sudoers.d/pullagent-gate"
         )
     steps += [

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from pullagent.model import is_safe_name
 
 @dataclass(frozen=True)
 class Plan:
-    """What a first hosts.toml is to say: one host with the databases to pull from it.
+    """What a first hosts.toml is to say: one host with the databases, directories and files to pull from it.
 
     Recipients are public keys, or stand in `recipients_file`, or both. Paths are absolute.
     """
@@ -27,6 +27,7 @@ class Plan:
     user: str
     mysql: tuple[str, ...] = ()
     influxdb: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 def hosts_toml(plan: Plan) -> str:
@@ -76,31 +77,52 @@ def _recipients(plan: Plan) -> str:
 
 
 def _sources(plan: Plan) -> str:
-    text, taken = "", ""
+    text, taken = "", set[str]()
     if plan.mysql:
-        taken = _source_name("mysql", plan.mysql)
+        name = _source_name("mysql", plan.mysql, taken)
+        taken.add(name)
         text += f"""
 # MySQL or MariaDB, told apart by the agent; accounts and grants are saved too.
-[hosts.{_key(plan.host)}.sources.{_key(taken)}]
+[hosts.{_key(plan.host)}.sources.{_key(name)}]
 kind = "mysql"
 databases = {_list(plan.mysql)}
 """
     if plan.influxdb:
+        name = _source_name("influxdb", plan.influxdb, taken)
+        taken.add(name)
         text += f"""
 # InfluxDB 1.x: only the databases named here.
-[hosts.{_key(plan.host)}.sources.{_key(_source_name("influxdb", plan.influxdb, taken))}]
+[hosts.{_key(plan.host)}.sources.{_key(name)}]
 kind = "influxdb"
 databases = {_list(plan.influxdb)}
 # Files on that host to keep beside them:
 # config_files = ["/etc/influxdb/influxdb.conf"]
 """
+    if plan.files:
+        name = _source_name("files", [path.rstrip("/").rpartition("/")[2] for path in plan.files], taken)
+        text += f"""
+# Directories and files, with owners, modes, ACLs and attributes.
+[hosts.{_key(plan.host)}.sources.{_key(name)}]
+kind = "files"
+paths = {_list(plan.files)}
+# What need not be saved, by path or by name:
+# exclude = ["/etc/ssl/private", "*.bak"]
+{_AS_ROOT if plan.user != "root" else ""}"""
     return text
 
 
-def _source_name(kind: str, databases: Sequence[str], taken: str = "") -> str:
-    """A source is called after its one database, else after its kind."""
-    only = databases[0] if len(databases) == 1 else ""
-    return only if is_safe_name(only) and only != taken else kind
+_AS_ROOT = """\
+# Whether tar runs as root there, by the one line of sudoers that `pullagent gate` writes. Without, the account must be
+# able to read every file, or the pull fails.
+sudo = true
+"""
+
+
+def _source_name(kind: str, names: Sequence[str], taken: Container[str]) -> str:
+    """A source is called after its one database or directory, else after its kind, and differently from the others."""
+    only = names[0] if len(names) == 1 else ""
+    wanted = (only, kind, *(f"{kind}-{number}" for number in range(2, 5)))
+    return next(name for name in wanted if is_safe_name(name) and name not in taken)
 
 
 def with_store(text: str, store: Path) -> str:

@@ -42,13 +42,14 @@ class Given:
     user: str | None
     mysql: tuple[str, ...]
     influxdb: tuple[str, ...]
+    files: tuple[str, ...]
 
     def missing(self) -> list[str]:
         """The options that have no default."""
         wanted = {
             "--recipient": self.recipients or self.recipients_file or self.new_identity,
             "--host": self.host,
-            "--mysql or --influxdb": self.mysql or self.influxdb,
+            "--mysql, --influxdb or --files": self.mysql or self.influxdb or self.files,
         }
         return [option for option, found in wanted.items() if not found]
 
@@ -75,6 +76,9 @@ def init(
     influxdb: Annotated[
         list[str] | None, typer.Option(metavar="DB", help="An InfluxDB database; may be repeated.")
     ] = None,
+    files: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="A directory or file, such as /etc; may be repeated.")
+    ] = None,
     from_store: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Set up again from the copies in this store.")
     ] = None,
@@ -84,7 +88,7 @@ def init(
     setting_up.refuse_existing(path)
     given = Given(
         store, tuple(recipient or ()), recipients_file, new_identity, host, address, user,
-        tuple(mysql or ()), tuple(influxdb or ()),
+        tuple(mysql or ()), tuple(influxdb or ()), tuple(files or ()),
     )  # fmt: skip
     if from_store is not None:
         if any(value for value in vars(given).values()):
@@ -128,6 +132,7 @@ def _plan(given: Given, path: Path, identity: setting_up.NewIdentity | None) -> 
         user=given.user or USER,
         mysql=given.mysql,
         influxdb=given.influxdb,
+        files=given.files,
     )
 
 
@@ -163,7 +168,7 @@ def _asked(given: Given, path: Path) -> Given:
         given = replace(given, address=_answer("Its address, HOST[:PORT]", _address, given.host or ""))
     if given.user is None:
         given = replace(given, user=_answer("Account to log in as there", str, USER))
-    return _asked_for_databases(given)
+    return _asked_for_sources(given)
 
 
 def _asked_for_recipients(given: Given) -> Given:
@@ -178,13 +183,14 @@ def _asked_for_recipients(given: Given) -> Given:
     return replace(given, recipients=tuple(found))
 
 
-def _asked_for_databases(given: Given) -> Given:
-    while not given.mysql and not given.influxdb:
+def _asked_for_sources(given: Given) -> Given:
+    while not given.mysql and not given.influxdb and not given.files:
         mysql = _answer("MySQL or MariaDB databases there, spaces between (Enter for none):", str.split, "")
         influxdb = _answer("InfluxDB databases there, spaces between (Enter for none):", str.split, "")
-        given = replace(given, mysql=tuple(mysql), influxdb=tuple(influxdb))
-        if not mysql and not influxdb:
-            ui.tell("At least one database is needed.")
+        files = _answer("Directories and files there, such as /etc (Enter for none):", str.split, "")
+        given = replace(given, mysql=tuple(mysql), influxdb=tuple(influxdb), files=tuple(files))
+        if not mysql and not influxdb and not files:
+            ui.tell("At least one database, directory or file is needed.")
     return given
 
 

@@ -70,7 +70,7 @@ def test_by_options_up_to_the_first_run(fresh: Agent) -> None:
 def test_options_that_are_missing_are_named(fresh: Agent) -> None:
     """Without a terminal nothing is asked, and nothing is written."""
     done = fresh.without_terminal("init", "--recipient", fresh.recipient)
-    done.failed(2, "--host, --mysql or --influxdb", "pullagent init --recipient")
+    done.failed(2, "--host, --mysql, --influxdb or --files", "pullagent init --recipient")
     assert not fresh.config_file.parent.exists()
 
 
@@ -103,6 +103,8 @@ def test_nothing_is_overwritten(fresh: Agent) -> None:
         (["--address", "root@a"], "names an account"),
         (["--user", "a b"], "user"),
         (["--mysql", "a\tb;"], "databases"),
+        (["--files", "etc"], "absolute path"),
+        (["--files", "/"], "below /"),
         (["--recipient", "age1nonsense"], "recipient"),
         (["--recipients-file", "/absent"], "/absent"),
     ],
@@ -147,12 +149,14 @@ def test_by_questions(fresh: Agent) -> None:
         ("Account to log in as there [pullagent]", "\n"),
         ("MySQL or MariaDB", "\n"),
         ("InfluxDB", "\n"),
+        ("Directories and files", "\n"),
         ("MySQL or MariaDB", "agama shop\n"),
         ("InfluxDB", "logs\n"),
+        ("Directories and files", "/etc\n"),
     ]
     done = fresh.type("init", answers=answers)
     assert done.code == 0, done
-    assert "At least one database is needed." in done.screen
+    assert "At least one database, directory or file is needed." in done.screen
     written = tomllib.loads(fresh.config_file.read_text())
     assert written["encryption"] == {"recipients": [fresh.recipient, second]}
     assert written["hosts"] == {
@@ -163,6 +167,7 @@ def test_by_questions(fresh: Agent) -> None:
             "sources": {
                 "mysql": {"kind": "mysql", "databases": ["agama", "shop"]},
                 "logs": {"kind": "influxdb", "databases": ["logs"]},
+                "etc": {"kind": "files", "paths": ["/etc"], "sudo": True},
             },
         }
     }

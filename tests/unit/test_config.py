@@ -26,7 +26,9 @@ def test_the_example_is_right() -> None:
     assert [str(name) for name in config.source_names()] == [
         "pavroto-2/agama",
         "pavroto-2/logs",
+        "pavroto-2/etc",
         "pavroto-1/ansible",
+        "pavroto-1/etc",
     ]
     assert (config.retention.days, config.objectives.rpo_hours, config.objectives.rto_minutes) == (14, 24, 60)
     assert config.store == Path("/srv/pullagent")

@@ -13,6 +13,7 @@ from pullagent.template import Plan, hosts_toml, with_store
 RECIPIENT = "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"
 DIRECTORY = Path("/etc/pullagent")
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30)
+SOME = st.lists(TEXT | st.sampled_from(["mysql", "influxdb", "files", "/srv/files"]), min_size=1, max_size=3)
 NAME = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,20}", fullmatch=True)
 
 
@@ -47,8 +48,10 @@ def test_the_usual_one() -> None:
     assert written["ssh"] == example["ssh"]
 
 
-@given(store=TEXT, file=TEXT, host=NAME, databases=st.lists(TEXT, min_size=1, max_size=3), port=st.integers(1, 65535))
-def test_whatever_is_asked_for_reads_back(store: str, file: str, host: str, databases: list[str], port: int) -> None:
+@given(store=TEXT, file=TEXT, host=NAME, databases=SOME, paths=SOME, port=st.integers(1, 65535))
+def test_whatever_is_asked_for_reads_back(
+    store: str, file: str, host: str, databases: list[str], paths: list[str], port: int
+) -> None:
     """Quotes, backslashes, newlines and dots in any value come back as they were."""
     asked = plan(
         store=Path("/") / store,
@@ -57,6 +60,7 @@ def test_whatever_is_asked_for_reads_back(store: str, file: str, host: str, data
         port=port,
         mysql=tuple(databases),
         influxdb=tuple(databases),
+        files=tuple(paths),
     )
     found = tomllib.loads(hosts_toml(asked))
     assert found["store"]["path"] == str(asked.store)
@@ -64,7 +68,20 @@ def test_whatever_is_asked_for_reads_back(store: str, file: str, host: str, data
     (table,) = found["hosts"].values()
     assert list(found["hosts"]) == [host]
     assert table.get("port", 22) == port
-    assert {s["kind"]: s["databases"] for s in table["sources"].values()} == {"mysql": databases, "influxdb": databases}
+    assert {s["kind"]: s.get("databases", s.get("paths")) for s in table["sources"].values()} == {
+        "mysql": databases,
+        "influxdb": databases,
+        "files": paths,
+    }
+
+
+def test_files_are_read_as_root() -> None:
+    """By sudo, unless the account is root; the source is called after its one directory."""
+    for user, expected in (("pullagent", {"sudo": True}), ("root", {})):
+        text = hosts_toml(plan(user=user, mysql=(), influxdb=(), files=("/etc/",)))
+        (host,) = tomllib.loads(text)["hosts"].values()
+        assert host["sources"] == {"etc": {"kind": "files", "paths": ["/etc/"]} | expected}
+        parse(DIRECTORY / "hosts.toml", text.encode(), KINDS)
 
 
 @given(store=TEXT)

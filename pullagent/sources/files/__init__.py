@@ -35,6 +35,8 @@ _NAMED = 20
 _SAID = re.compile(r"(?:\S*/)?tar: (.*)")
 # what it says of a file that did not hold still, with status 1
 _MOVED = re.compile(r".*: (?:file changed as we read it|File removed before we read it|File shrank by .*)")
+# a shell's words, not sudo's own of a command that it lacks
+_NO_SUDO = re.compile(r"\bsudo: (?:command )?not found|\bsudo: inaccessible or not found")
 _SOCKET = re.compile(r".*: (?:socket|door) ignored")
 # what can be quoted for sudoers without a doubt
 _PLAIN = re.compile(r"[A-Za-z0-9/._+@*?-]+")
@@ -352,6 +354,8 @@ def _not_gnu(host: str, found: str) -> SourceError:
 
 def _explained(error: CommandFailed, host: str) -> HostError | SourceError:
     said = error.stderr
+    if _NO_SUDO.search(said):
+        return SourceError(error.message, f"apt-get install sudo on {host}")
     if "sudo: " in said or "is not allowed to" in said:
         return SourceError(
             error.message,
