@@ -15,13 +15,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import growth, link, live, looks, pulls, restores, stored
+from tests.bench import growth, link, live, looks, profile, pulls, restores, stored
 from tests.bench.contest import Asked
-from tests.bench.results import Curve, Part, Results, Row, read, told_reach, told_result, told_runs
+from tests.bench.results import Curve, Part, Results, Row, Share, read, told_reach, told_result, told_runs
 from tests.lab.errors import LabError
 
 GROUPS: dict[str, Callable[[Asked], Iterator[Part]]] = {
     "pull": pulls.pull,
+    "profile": profile.profile,
     "four": pulls.four,
     "stored": stored.stored,
     "memory": pulls.memory,
@@ -87,6 +88,8 @@ def _bytes(text: str) -> int:
 def _tell(console: Console, part: Part) -> None:
     if isinstance(part, Row):
         console.print(f"  {part.what} · {part.against}: {told_result(part)}", markup=False, highlight=False)
+    elif isinstance(part, Share):
+        console.print(f"  {part.whose}: {part.part}: {part.cpu_s:.2f} s", markup=False, highlight=False)
     elif isinstance(part, Curve):
         console.print(f"  {part.name}: {part.points}", markup=False, highlight=False)
 

@@ -15,6 +15,7 @@ from tests.lab.database import DatabaseServer
 from tests.lab.mariadb import MariaDB
 from tests.lab.production import ProductionHost
 
+ROOT = Path(__file__).parents[2]
 # what the dump program is asked for in the pipelines, as an operator would write it
 FLAGS = "--single-transaction --quick --routines --events --triggers --hex-blob --default-character-set=utf8mb4"
 _SOURCE = """

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.bench.contest import OURS, Asked, Contender, contest, cpus, walls
-from tests.bench.ground import Ground
+from tests.bench.ground import ROOT, Ground
 from tests.bench.measure import Measured, measure
 from tests.bench.pulls import size
 from tests.bench.results import Part, Row
@@ -15,7 +15,6 @@ from tests.integration.agent import AGAMA
 
 _SINK = "exec cat >/dev/null"
 _SNAPSHOTS = 3
-_ROOT = Path(__file__).parents[2]
 
 
 def stored(asked: Asked) -> Iterator[Part]:
@@ -45,7 +44,7 @@ def _pushed(asked: Asked, there: Ground) -> Iterator[Part]:
 
 def _push(there: Ground, ref: str) -> Measured:
     arguments: list[str | Path] = [there.agent.config_file, ref, there.agent.identity, _SINK]
-    environment = there.agent.environment({"PYTHONPATH": str(_ROOT)})
+    environment = there.agent.environment({"PYTHONPATH": str(ROOT)})
     return measure([sys.executable, "-m", "tests.bench.push", *arguments], env=environment, cwd=there.agent.home)
 
 

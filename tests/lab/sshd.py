@@ -109,6 +109,13 @@ class Sshd:
         """The pids of all session processes and of the commands that they run."""
         return self._process.below()
 
+    @property
+    def sessions_cpu_s(self) -> float:
+        """Processor seconds, user and system, of all sessions that have ended, with the commands that they ran."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        # cutime and cstime, the 16th and 17th field: proc(5)
+        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
     def rekey(self) -> None:
         """A new host key on the same port, as a rebuilt VM has one; a running server is restarted."""
         running = self.alive
