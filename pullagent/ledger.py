@@ -8,15 +8,16 @@ import pwd
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
+from pullagent import clock
+from pullagent.clock import Record
 from pullagent.errors import StoreError, store_error
 from pullagent.model import rfc3339
 
 VERSION = 1
-_BLOCK = 65_536
 
 
 class Ledger:
@@ -110,23 +111,9 @@ class Ledger:
             except OSError as error:
                 raise self._unreadable(error) from error
 
-    def latest(self) -> datetime | None:
-        """When the last entry was written (UTC); None without one. StoreError.
-
-        A prune that refused does not count, or its own line would tell the next one that the clock is right.
-        """
-        try:
-            with self.path.open("rb") as file:
-                end = file.seek(0, os.SEEK_END)
-                for line in _lines_backwards(file, end):
-                    moment = _time_of(line)
-                    if moment is not None:
-                        return moment
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._unreadable(error) from error
-        return None
+    def record(self) -> Record:
+        """What it says of the clock; nothing where nothing was written yet. StoreError."""
+        return clock.record(self.entries())
 
     def _unreadable(self, error: OSError) -> StoreError:
         return store_error(self.path.parent, error)
@@ -159,26 +146,6 @@ def looked_at(entries: Iterable[Mapping[str, Any]], *, sound: bool) -> dict[str,
             for identifier in identifiers if isinstance(identifiers, list) else []:
                 found[f"{entry.get('host')}/{entry.get('source')}@{identifier}"] = str(entry.get("time"))
     return found
-
-
-def _lines_backwards(file: BinaryIO, end: int) -> Iterator[bytes]:
-    rest = b""
-    while end:
-        begin = max(0, end - _BLOCK)
-        file.seek(begin)
-        first, *lines = (file.read(end - begin) + rest).split(b"\n")
-        yield from reversed(lines)
-        rest, end = first, begin
-    yield rest
-
-
-def _time_of(line: bytes) -> datetime | None:
-    try:
-        entry = json.loads(line)
-        counts = entry["v"] == VERSION and not (entry["event"] == "prune" and entry["detail"].get("refused"))
-        return datetime.fromisoformat(entry["time"]).astimezone(UTC) if counts else None
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
-        return None
 
 
 def who() -> str:

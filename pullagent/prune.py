@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from pullagent.clock import Record
 from pullagent.config import Config
 from pullagent.errors import LockedError, NoSuchSnapshot, PullAgentError, StoreError, UsageError
 from pullagent.expiry import expire
-from pullagent.ledger import Ledger, who
+from pullagent.ledger import who
 from pullagent.model import Refusal, Snapshot, SnapshotRef, SourceName, StopSignal
 from pullagent.retention import Candidate, Decision, Plan, decide
 from pullagent.store import Store, pins
@@ -50,16 +51,14 @@ class PruneReport:
         }
 
 
-def plan(
-    config: Config, now: datetime, *, last_entry: datetime | None = None, spared: Collection[SourceName] = ()
-) -> Plan:
+def plan(config: Config, now: datetime, *, record: Record | None = None, spared: Collection[SourceName] = ()) -> Plan:
     """What retention says of the store at `now`; see `retention.decide`. StoreError."""
-    return decide(_catalogue(Store(config.store)), config.retention, now, last_entry=last_entry, spared=spared)
+    return decide(_catalogue(Store(config.store)), config.retention, now, record=record, spared=spared)
 
 
-def dry_run(config: Config, now: datetime) -> PruneReport:
+def dry_run(config: Config, now: datetime, *, record: Record) -> PruneReport:
     """What `prune` would do at `now`; touches nothing. StoreError."""
-    found = plan(config, now, last_entry=Ledger(Store(config.store).ledger_path).latest())
+    found = plan(config, now, record=record)
     expired = () if found.refused else expire(config, now, dry_run=True)
     return PruneReport(True, found.decisions, found.refused, expired=expired)
 
@@ -68,21 +67,22 @@ def prune(
     config: Config,
     now: datetime,
     *,
-    last_entry: datetime | None,
+    record: Record,
     spared: Collection[SourceName] = (),
     wait_s: float = 0.0,
     stop: StopSignal | None = None,
 ) -> PruneReport:
     """Remove what retention lets go at `now`, one snapshot after the other, each first out of the tree, then deleted.
 
-    A snapshot that is being read stays until the next time. LockedError when another removes for longer than
-    `wait_s` seconds; StoreError when the catalogue cannot be read or an earlier removal not be ended.
+    `record` is what the ledger said of the clock before anything else was done by it. A snapshot that is being read
+    stays until the next time. LockedError when another removes for longer than `wait_s` seconds; StoreError when the
+    catalogue cannot be read or an earlier removal not be ended.
     """
     store = Store(config.store)
     store.prepare()
     with store.removing(wait_s, stop):
         swept = tuple(store.sweep())
-        found = plan(config, now, last_entry=last_entry, spared=spared)
+        found = plan(config, now, record=record, spared=spared)
         done: list[Decision] = []
         failed: PullAgentError | None = None
         for decision in found.decisions:

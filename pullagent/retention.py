@@ -1,4 +1,4 @@
-"""Which snapshots stay, which go, and why. Pure: catalogue, clock and ledger's time come in as arguments."""
+"""Which snapshots stay, which go, and why. Pure: catalogue, clock and what the ledger says of it are arguments."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,16 +6,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
+from pullagent import clock
+from pullagent.clock import SLACK, Record
 from pullagent.model import Refusal, Snapshot, SnapshotRef, SourceName, id_time, rfc3339
 from pullagent.tables import RetentionTable
 
 if TYPE_CHECKING:
     from pullagent.manifest import Manifest
 
-SLACK = timedelta(minutes=1)
-"""By how much clocks may differ: a second pull within one second is named after the next one."""
-SILENCE = timedelta(days=35)
-"""Longer than anybody waits between two runs."""
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -69,12 +67,12 @@ def decide(
     policy: RetentionTable,
     now: datetime,
     *,
-    last_entry: datetime | None = None,
+    record: Record | None = None,
     spared: Collection[SourceName] = (),
 ) -> Plan:
     """Decide about a whole catalogue at `now`.
 
-    `last_entry` is the time of the ledger's last entry; snapshots of the sources `spared` are not removed.
+    `record` is what the ledger says of the clock; snapshots of the sources `spared` are not removed.
     """
     catalogue = sorted(candidates, key=lambda c: c.ref.id, reverse=True)
     catalogue.sort(key=lambda c: (c.ref.name.host, c.ref.name.source))
@@ -82,7 +80,7 @@ def decide(
     for name, group in groupby(catalogue, key=lambda c: c.ref.name):
         found = _of_source([*group], policy, now)
         decisions += [_spared(d) for d in found] if name in spared else found
-    refused = _refusal(catalogue, decisions, policy, now, last_entry)
+    refused = _refusal(catalogue, decisions, now, record or Record())
     if refused is not None:
         decisions = [_left(d) for d in decisions]
     return Plan(tuple(decisions), refused)
@@ -144,9 +142,8 @@ def _left(decision: Decision) -> Decision:
 def _refusal(
     catalogue: Sequence[Candidate],
     decisions: Sequence[Decision],
-    policy: RetentionTable,
     now: datetime,
-    last_entry: datetime | None,
+    record: Record,
 ) -> Refusal | None:
     newest = max(catalogue, key=lambda c: c.ref.id, default=None)
     if newest is not None and newest.taken > now + SLACK:
@@ -154,11 +151,9 @@ def _refusal(
             f"{newest.ref} lies in the future: the clock says {rfc3339(now)}",
             f"is the clock right?  date -u\nif the snapshot is wrong:  pullagent forget {newest.ref} --reason …",
         )
-    if last_entry is not None and last_entry > now + SLACK:
-        return Refusal(
-            f"the clock ({rfc3339(now)}) is behind the ledger's last entry ({rfc3339(last_entry)})",
-            "is the clock right?  date -u",
-        )
+    doubted = clock.refusal(record, (c.taken for c in catalogue), now)
+    if doubted is not None:
+        return doubted
     unreadable = [c.ref for c in catalogue if not c.readable]
     if unreadable:
         more = f" (and {len(unreadable) - 1} more)" if len(unreadable) > 1 else ""
@@ -167,25 +162,16 @@ def _refusal(
             f"what is wrong with it:  pullagent show {unreadable[0]}\n"
             f"if it is beyond help:  pullagent forget {unreadable[0]} --reason …",
         )
-    return _too_much(decisions, policy, now, last_entry)
+    return _too_much(decisions)
 
 
-def _too_much(
-    decisions: Sequence[Decision], policy: RetentionTable, now: datetime, last_entry: datetime | None
-) -> Refusal | None:
+def _too_much(decisions: Sequence[Decision]) -> Refusal | None:
     for name, of_source in groupby(decisions, key=lambda d: d.ref.name):
         if all(d.action == "remove" for d in of_source):
             return Refusal(
                 f"nothing would be left of {name}: none of its snapshots is good",
                 f"pull it again:  pullagent run {name}\nor remove them one by one:  pullagent forget REF --reason …",
             )
-    silence = max(SILENCE, timedelta(days=policy.days))
-    leapt = last_entry is not None and now - last_entry > silence
-    if last_entry is not None and leapt and any(d.action == "remove" for d in decisions):
-        return Refusal(
-            f"the clock says {rfc3339(now)}, but nothing was done here since {rfc3339(last_entry)}",
-            "is the clock right?  date -u\nif it is: pull first, and prune after that:  pullagent run",
-        )
     return None
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from pullagent.clock import Record
 from pullagent.config import Config
 from pullagent.errors import PullAgentError
 from pullagent.ledger import Ledger
@@ -70,10 +71,10 @@ class _Pruner:
 
     def __init__(self, config: Config) -> None:
         self._config, self._ledger = config, Ledger(Store(config.store).ledger_path)
-        self._last_entry: datetime | None = None
+        self._record = Record()
         self._unread: PullAgentError | None = None
         try:
-            self._last_entry = self._ledger.latest()
+            self._record = self._ledger.record()
         except PullAgentError as error:
             self._unread = error
 
@@ -86,7 +87,7 @@ class _Pruner:
         try:
             if self._unread is not None:
                 raise self._unread
-            done = prune(self._config, now, last_entry=self._last_entry, spared=spared, wait_s=_PRUNE_WAIT_S, stop=stop)
+            done = prune(self._config, now, record=self._record, spared=spared, wait_s=_PRUNE_WAIT_S, stop=stop)
         except PullAgentError as error:
             return replace(report, refused=Refusal(error.message, error.hint))
         try:

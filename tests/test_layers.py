@@ -88,6 +88,7 @@ LAYERS = """
     its file system      store.durable
     its strangers, marks  store.foreign store.damage
     the ledger           ledger
+    how it saw the clock  clock
     configuration        config
     its tables           tables
     what keys may hold   fields
@@ -138,6 +139,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 PURE = (
     "plausibility",
     "retention",
+    "clock",
     "template",
     "gate",
     "monitoring.verdicts",

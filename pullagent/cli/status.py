@@ -48,7 +48,8 @@ def status(
         if prometheus is not None:
             statuses.write_metrics(report, prometheus)
         elif as_json:
-            ui.print_json(verdict=report.verdict, sources=[_as_json(s, report) for s in report.standings])
+            doubted = {"clock": report.doubted.reason} if report.doubted else {}
+            ui.print_json(verdict=report.verdict, sources=[_as_json(s, report) for s in report.standings], **doubted)
         elif as_nagios:
             ui.say(nagios.line(report))
         else:
@@ -111,7 +112,9 @@ def _render(report: StatusReport) -> None:
         ui.say(f"a drill is due: {', '.join(due)}  (pullagent drill --all --identity FILE)")
     if report.next_run is not None:
         ui.say(f"next run: {report.next_run:%Y-%m-%d %H:%M} UTC, in {ui.span(report.next_run - report.now)}")
-    for line in _hints(report.standings):
+    if report.doubted is not None:
+        ui.tell(f"warning: nothing is pruned: {report.doubted.reason}")
+    for line in [*_hints(report.standings), *(report.doubted.hint.splitlines() if report.doubted else ())]:
         ui.tell(f"hint: {line}")
 
 

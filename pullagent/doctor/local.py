@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from pullagent import clock, identities, seal
 from pullagent import config as configs
-from pullagent import identities, seal
 from pullagent.config import Config
 from pullagent.diagnosis import Diagnosis, bad, doubtful, good, judged, of_error, size
 from pullagent.errors import PullAgentError
@@ -235,14 +235,17 @@ def _clock(config: Config, snapshots: Sequence[Snapshot], now: datetime) -> Diag
     """Not before what was stored or written down already. An id may be a second ahead of its run."""
     latest, what = max((s.taken for s in snapshots), default=now), "the newest snapshot"
     try:
-        written = Ledger(Store(config.store).ledger_path).latest()
+        record = Ledger(Store(config.store).ledger_path).record()
     except PullAgentError as error:
         return of_error("clock", error)
-    if written is not None and written > latest:
-        latest, what = written, "the last line of the ledger"
+    if record.last is not None and record.last > latest:
+        latest, what = record.last, "the last line of the ledger"
     if now + _CLOCK_SLACK < latest:
         detail = f"it is {rfc3339(now)} here, but {what} is of {rfc3339(latest)}"
         return bad("clock", detail, "which is wrong? Set the clock (timedatectl) before anything runs")
+    doubted = clock.refusal(record, (s.taken for s in snapshots), now)
+    if doubted is not None:
+        return doubtful("clock", doubted.reason, doubted.hint)
     if ask("timedatectl", "show", "-p", "NTPSynchronized", "--value") == "no":
         return doubtful("clock", f"{rfc3339(now)}, but not synchronised", "timedatectl set-ntp true, or install chrony")
     return good("clock", f"{rfc3339(now)}, later than what is stored")

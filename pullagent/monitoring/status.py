@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from pullagent import programs
+from pullagent import clock, programs
 from pullagent.config import Config
 from pullagent.errors import UsageError, system_error
 from pullagent.ledger import Ledger
-from pullagent.model import Snapshot, SourceName
+from pullagent.model import Refusal, Snapshot, SourceName, id_time
 from pullagent.monitoring import metrics, verdicts
 from pullagent.monitoring.chronicle import Facts, facts_of
 from pullagent.monitoring.copies import Copy, with_copy
@@ -35,6 +35,8 @@ class StatusReport:
     standings: tuple[Standing, ...]
     copies: Mapping[SourceName, Copy] = field(default_factory=dict)
     """The clear mirrors of those sources that have one."""
+    doubted: Refusal | None = None
+    """Why the clock is not believed, so that nothing is pruned."""
 
     @property
     def verdict(self) -> str:
@@ -45,14 +47,17 @@ class StatusReport:
 def read(config: Config, now: datetime) -> StatusReport:
     """Judge every source; what the store holds of sources that are no longer in hosts.toml does not count.
 
-    The ledger is read once, and of each source only its newest snapshots. StoreError where the store is unreadable.
+    Of each source only its newest snapshots are read. StoreError where the store is unreadable.
     """
     store = Store(config.store)
-    facts = facts_of(Ledger(store.ledger_path).entries())
+    ledger = Ledger(store.ledger_path)
+    facts = facts_of(ledger.entries())
     standings = [_judge(store, n, facts.get(n, Facts()), config, now) for n in config.source_names()]
     copies = _copies(store, config)
     judged = [with_copy(s, copies[s.name], config.objectives, now) if s.name in copies else s for s in standings]
-    return StatusReport(now, next_run(), config.objectives, tuple(judged), copies)
+    taken = (id_time(identifier) for name in config.source_names() for identifier in store.ids(name))
+    doubted = clock.refusal(ledger.record(), taken, now)
+    return StatusReport(now, next_run(), config.objectives, tuple(judged), copies, doubted)
 
 
 def _copies(store: Store, config: Config) -> dict[SourceName, Copy]:

@@ -242,6 +242,14 @@ def test_a_clock_before_the_ledger(machine: Machine) -> None:
     assert machine.look(NOW + timedelta(days=2))["clock"].result == "ok"
 
 
+def test_a_clock_that_leapt(machine: Machine) -> None:
+    """However right it is now: prune will not go by it."""
+    ledger = Ledger(machine.store.ledger_path)
+    for days in (3, 0, 2):
+        ledger.append("run", ok=True, exit_code=0, took_s=1, now=NOW - timedelta(days=days))
+    machine.finds("clock", "warn", "the clock went back by 2 d", "--clock-is-right", now=NOW)
+
+
 def test_a_clock_that_is_not_synchronised(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where timedatectl says so."""
     monkeypatch.setattr(doctor_local, "ask", lambda *argv: "no" if argv[0] == "timedatectl" else "v")

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import pytest
 
 from pullagent import mirror as mirrors
+from pullagent.clock import Record
 from pullagent.config import Config, load
 from pullagent.errors import HostError, UsageError
 from pullagent.expiry import expire
@@ -93,7 +94,7 @@ def test_refs_that_were_given_up_go_by_retention(site: Site) -> None:
     site.now = NOW
     site.run()
     kept = "forge/ansible refs/pullagent/2026-11-23T010003Z/refs/heads/main"
-    assert dry_run(site.config, NOW + timedelta(days=13)).expired == ()
+    assert dry_run(site.config, NOW + timedelta(days=13), record=Record()).expired == ()
     late = NOW + timedelta(days=15)
     assert expire(site.config, late, dry_run=True) == (kept,)
     assert expire(site.config, late, spared=[NAME]) == ()

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from pullagent.cli import app
+from pullagent.clock import Record
 from pullagent.config import Config
-from pullagent.errors import LockedError, NoSuchSnapshot, PullAgentError, StoreError, UsageError
-from pullagent.ledger import Ledger
+from pullagent.errors import LockedError, NoSuchSnapshot, StoreError, UsageError
+from pullagent.ledger import Ledger, who
 from pullagent.model import SnapshotRef, SourceName
 from pullagent.prune import PruneReport, dry_run, forget, pin, prune, unpin
 from pullagent.store import Store, pins
@@ -49,7 +51,7 @@ def refs(store: Store) -> list[SnapshotRef]:
 
 def pruned(config: Config) -> PruneReport:
     """A prune with nothing wrong in the ledger."""
-    return prune(config, NOW, last_entry=None)
+    return prune(config, NOW, record=Record())
 
 
 def test_what_is_old_is_gone(config: Config, store: Store) -> None:
@@ -67,7 +69,7 @@ def test_what_is_old_is_gone(config: Config, store: Store) -> None:
 def test_a_dry_run_tells_the_same_and_touches_nothing(config: Config, store: Store) -> None:
     """The table of a dry run is the one that the real run acts on."""
     before = tree(config.store)
-    told = dry_run(config, NOW)
+    told = dry_run(config, NOW, record=Record())
     assert tree(config.store) == before
     assert told.decisions == pruned(config).decisions
     assert told.removed
@@ -95,9 +97,9 @@ def test_a_refusal_removes_nothing(config: Config, store: Store) -> None:
 
 
 def test_the_ledger_has_a_say(config: Config, store: Store) -> None:
-    """A dry run asks the ledger itself."""
+    """An entry from tomorrow."""
     Ledger(store.ledger_path).append("run", ok=True, exit_code=0, took_s=0, now=NOW + DAY)
-    report = dry_run(config, NOW)
+    report = dry_run(config, NOW, record=Ledger(store.ledger_path).record())
     assert report.refused is not None
     assert "behind the ledger" in report.refused.reason
 
@@ -353,30 +355,77 @@ def test_a_pin_that_cannot_be_written_leaves_nothing(
 
 
 @pytest.mark.parametrize("lines", [b"", b"{torn", b'{"v": 1}\n[]\n"x"\n\n'])
-def test_a_ledger_without_entries_has_no_latest(tmp_path: Path, lines: bytes) -> None:
+def test_a_ledger_without_entries_says_nothing_of_the_clock(tmp_path: Path, lines: bytes) -> None:
     """Nothing readable in it: nothing to compare the clock with."""
     path = tmp_path / "ledger.jsonl"
-    assert Ledger(path).latest() is None
+    assert Ledger(path).record() == Record()
     path.write_bytes(lines)
-    assert Ledger(path).latest() is None
+    assert Ledger(path).record() == Record()
 
 
-def test_the_latest_entry_is_found_behind_torn_and_long_lines(tmp_path: Path) -> None:
+def test_the_latest_entry_is_found_before_torn_lines(tmp_path: Path) -> None:
     """Whatever stands after it; a prune that refused does not tell that the clock is right."""
     ledger = Ledger(tmp_path / "ledger.jsonl")
     ledger.append("run", ok=True, exit_code=0, took_s=0, now=NOW - 2 * DAY)
-    ledger.append("prune", ok=True, exit_code=0, took_s=0, detail={"removed": ["x" * 70_000] * 3}, now=NOW - DAY)
-    assert ledger.latest() == NOW - DAY
-    ledger.append("prune", ok=False, exit_code=1, took_s=0, detail={"refused": "y" * 70_000}, now=NOW)
+    ledger.append("prune", ok=True, exit_code=0, took_s=0, now=NOW - DAY)
+    ledger.append("prune", ok=False, exit_code=1, took_s=0, detail={"refused": "y"}, now=NOW)
     with ledger.path.open("ab") as file:
         file.write(b'{"v": 1, "event": "ru')
-    assert ledger.latest() == NOW - DAY
+    assert ledger.record() == Record(NOW - DAY)
     ledger.append("fetch", ok=True, exit_code=0, took_s=0, now=NOW + DAY)
-    assert ledger.latest() == NOW + DAY
+    assert ledger.record() == Record(NOW + DAY)
 
 
-def test_a_ledger_that_cannot_be_read_forbids_it(config: Config, store: Store) -> None:
+def call(config: Config, *arguments: str) -> int:
+    """The verb as the command line runs it, by the clock of this machine; its exit code."""
+    return app._run(["--config", str(config.path), "prune", *arguments])
+
+
+@pytest.mark.parametrize("option", [[], ["--dry-run"]])
+def test_a_ledger_that_cannot_be_read_forbids_it(config: Config, store: Store, option: list[str]) -> None:
     """Without the ledger nobody knows whether the clock is right."""
     store.ledger_path.mkdir()
-    with pytest.raises(PullAgentError):
-        dry_run(config, NOW)
+    assert call(config, *option) == 1
+    assert len(refs(store)) == 5
+
+
+def test_a_clock_that_is_not_believed_is_vouched_for(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    """Refused as often as it is asked, and however often something else was done, until an operator says so."""
+    store, now, ledger = Store(config.store), datetime.now(UTC), Ledger(Store(config.store).ledger_path)
+    for days in (1, 60, 61, 62):
+        put(store, now - days * DAY)
+    ledger.append("run", ok=True, exit_code=0, took_s=0, now=now - 60 * DAY)
+    for option in ([], ["--dry-run"], [], ["--json"]):
+        assert call(config, *option) == 1
+        told = capsys.readouterr().err
+        assert "error: nothing was pruned: nothing was done here from" in told
+        assert "hint: and let it go:  pullagent prune --clock-is-right\n" in told
+        ledger.append("fetch", ok=True, exit_code=0, took_s=0)
+    before = tree(config.store)
+    assert call(config, "--clock-is-right", "--dry-run") == 0
+    assert tree(config.store) == before
+    assert len(refs(store)) == 4
+    assert call(config, "--clock-is-right") == 0
+    assert len(refs(store)) == 2
+    line = next(iter(ledger.entries(["clock"])))
+    assert (line["ok"], line["detail"], line["who"]) == (True, {"reason": "said to be right"}, who())
+    assert ledger.record().leaps == ()
+    assert call(config) == 0
+
+
+def test_vouching_needs_no_room_on_the_disk(
+    config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the ledger cannot be written, prune still makes room; what was said is not kept, and that is told."""
+    store, now = Store(config.store), datetime.now(UTC)
+    for days in (1, 60, 61, 62):
+        put(store, now - days * DAY)
+    Ledger(store.ledger_path).append("run", ok=True, exit_code=0, took_s=0, now=now - 60 * DAY)
+
+    def full(_: Ledger, line: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Ledger, "_write", full)
+    assert call(config, "--clock-is-right") == 0
+    assert "warning: this was not written to the ledger" in capsys.readouterr().err
+    assert len(refs(store)) == 2

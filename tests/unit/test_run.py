@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pullagent import run as runs
+from pullagent.clock import VOUCHED
 from pullagent.config import Config
 from pullagent.errors import CommandFailed, ConfigError, Denied, HostKeyError, PullAgentError, SourceError, Stopped
 from pullagent.gate import REFUSED, REFUSED_STATUS
@@ -196,15 +197,21 @@ def test_a_run_whose_prune_refuses_ends_with_5(tmp_path: Path) -> None:
 def test_a_clock_that_leapt_is_seen_before_the_pulls_hide_it(tmp_path: Path) -> None:
     """The run's own lines have the leapt clock's time: the entry from before them counts."""
     config = config_with(tmp_path, 1)
+    year_ago = datetime.now(UTC) - 365 * DAY
     old(config)
-    Ledger(Store(config.store).ledger_path).append(
-        "run", ok=True, exit_code=0, took_s=0, now=datetime.now(UTC) - 365 * DAY
-    )
+    put(Store(config.store), year_ago, AGAMA)
+    Ledger(Store(config.store).ledger_path).append("run", ok=True, exit_code=0, took_s=0, now=year_ago)
     report = run(config, 0, SourceError("none"))
     assert report.exit_code == 5
     assert report.refused is not None
-    assert "nothing was done here since" in report.refused.reason
-    assert run(config, 0, SourceError("none")).exit_code == 0
+    assert "nothing was done here from" in report.refused.reason
+    assert report.refused.hint.endswith("pullagent prune --clock-is-right")
+    again = run(config, 0, SourceError("none"))
+    assert (again.exit_code, again.pruned) == (5, ())
+    Ledger(Store(config.store).ledger_path).append(VOUCHED, ok=True, exit_code=0, took_s=0)
+    after = run(config, 0, SourceError("none"))
+    assert after.exit_code == 0
+    assert after.pruned
 
 
 def test_a_prune_that_fails_is_told_and_takes_no_snapshot_along(tmp_path: Path) -> None:

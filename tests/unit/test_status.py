@@ -258,3 +258,19 @@ def test_a_verification_settles_what_the_status_says(
     assert app._run(verify) == 0
     assert verdicts(config) == [("agama", "OK"), ("logs", "OK")]
     capsys.readouterr()
+
+
+def test_a_clock_that_is_not_believed_is_told(store: Store, config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    """Backups go on, so the verdict is theirs; that nothing is pruned any more, and what to do, must not go unsaid."""
+    now, ledger = datetime.now(UTC), Ledger(store.ledger_path)
+    for name in (AGAMA, LOGS):
+        put(store, now - timedelta(hours=1), name)
+    code, out, err = call(config, "--json", capsys=capsys)
+    assert (code, err, "clock" in json.loads(out)) == (0, "", False)
+    for moment in (now + timedelta(days=3), now):
+        ledger.append("fetch", ok=True, exit_code=0, took_s=0, now=moment)
+    code, _, err = call(config, capsys=capsys)
+    assert code == 0
+    assert "warning: nothing is pruned: the clock went back by 3 d, from" in err
+    assert "pullagent prune --clock-is-right\n" in err
+    assert json.loads(call(config, "--json", capsys=capsys)[1])["clock"].startswith("the clock went back by 3 d")
