@@ -1,15 +1,11 @@
 """`make bench`: measure, print a table, write JSON; `python -m tests.bench --help` names the options."""
 
 import argparse
-import os
-import platform
 import re
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +13,7 @@ from rich.table import Table
 
 from tests.bench import growth, link, live, looks, profile, pulls, restores, stored
 from tests.bench.contest import Asked
+from tests.bench.machine import machine, versions
 from tests.bench.results import Curve, Part, Results, Row, Share, read, told_reach, told_result, told_runs
 from tests.lab.errors import LabError
 
@@ -43,7 +40,7 @@ def main() -> int:
     """Measure what was asked for; 1 when a group could not be measured."""
     asked = _parsed(sys.argv[1:])
     console = Console(width=None if sys.stdout.isatty() else 200)
-    results, failed = Results(_machine(), _versions(), {"benchmark": "make bench"}), 0
+    results, failed = Results(machine(), versions(), dict([_command(asked)])), 0
     with tempfile.TemporaryDirectory(prefix="pullagent-bench-") as directory:
         wanted = Asked(Path(directory), asked.pairs, asked.size, max(asked.size, asked.largest))
         for name in asked.only:
@@ -85,6 +82,14 @@ def _bytes(text: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
+def _command(asked: argparse.Namespace) -> tuple[str, str]:
+    """What was asked for, as it is typed, and in full."""
+    whole = {tuple(GROUPS): "make bench", tuple(GROWTH): "make bench GROWTH=1"}
+    only = ",".join(asked.only)
+    line = f"python -m tests.bench --only {only} --size {asked.size} --largest {asked.largest} --pairs {asked.pairs}"
+    return whole.get(tuple(asked.only), f"make bench ONLY={only}"), line
+
+
 def _tell(console: Console, part: Part) -> None:
     if isinstance(part, Row):
         console.print(f"  {part.what} · {part.against}: {told_result(part)}", markup=False, highlight=False)
@@ -107,38 +112,6 @@ def _write(path: Path, results: Results) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     earlier = read(path) if path.exists() else None
     path.write_text((results.joined(earlier) if earlier else results).to_json())
-
-
-def _machine() -> dict[str, str]:
-    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    memory = int(Path("/proc/meminfo").read_text().split()[1]) / 1024**2
-    return {
-        "processor": f"{cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores",
-        "memory": f"{memory:.0f} GiB",
-        "kernel": platform.release(),
-        "measured": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
-
-
-def _versions() -> dict[str, str]:
-    commands = {
-        "age": ["age", "--version"],
-        "zstd": ["zstd", "--version"],
-        "OpenSSH": ["ssh", "-V"],
-        "restic": ["restic", "version"],
-        "borg": ["borg", "--version"],
-    }
-    told = {name: _first_line(argv) for name, argv in commands.items()}
-    libraries = {name: version(name) for name in ("paramiko", "cryptography", "zstandard")}
-    return {"Python": platform.python_version(), **libraries, **told}
-
-
-def _first_line(argv: list[str]) -> str:
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
-    except FileNotFoundError:
-        return "not installed"
-    return (done.stdout + done.stderr).strip().splitlines()[0]
 
 
 if __name__ == "__main__":

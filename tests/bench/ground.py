@@ -121,6 +121,17 @@ class Ground:
         """What an operator would write in place of a pull."""
         return f"{self.ssh_dump(database)} | zstd -q -3 -T1 | age -r {self.agent.recipient} >{database}.zst.age"
 
+    def shown(self, script: str) -> str:
+        """A script as an operator would write it: without the places of this run."""
+        for found, name in (
+            (self.ssh, "ssh HOST"),
+            (self.agent.recipient, "RECIPIENT"),
+            (str(self.agent.directory), "/backup"),
+            (str(self.host.server.socket), "SOCKET"),
+        ):
+            script = script.replace(found, name)
+        return script
+
     def forget(self) -> None:
         """Remove what was stored, so that no run is judged or slowed by earlier ones."""
         shutil.rmtree(self.agent.store, ignore_errors=True)

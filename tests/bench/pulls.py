@@ -8,25 +8,29 @@ from functools import partial
 from tests.bench.contest import OURS, Asked, Contender, contest, cpus, walls
 from tests.bench.ground import Ground
 from tests.bench.measure import Measured
-from tests.bench.results import Part, Row
+from tests.bench.results import Command, Part, Row
 from tests.integration.agent import AGAMA, HOST
 
 SHELL, RESTIC, BORG = "ssh | zstd -3 -T1 | age", "ssh | restic backup --stdin", "ssh | borg create -C zstd,3"
 STREAM_MIB, FURTHER_MIB = 128.0, 40.0
 _FOUR = 4
+# what runs it, and its script
+Contestant = tuple[Contender, str]
 
 
 def pull(asked: Asked) -> Iterator[Part]:
     """One stream, against the shell's pipeline, restic and borg."""
     with asked.place() as place, Ground(place) as there:
         there.serve(there.record(asked.size))
-        contenders: dict[str, Contender] = {
-            OURS: partial(pulled, there),
-            SHELL: lambda: there.shell(there.pipeline()),
-            RESTIC: lambda: _restic(there),
-            BORG: lambda: _borg(there),
+        contestants: dict[str, Contestant] = {
+            OURS: (partial(pulled, there), f"pullagent run {AGAMA}"),
+            SHELL: (lambda: there.shell(there.pipeline()), there.pipeline()),
+            RESTIC: _restic(there),
+            BORG: _borg(there),
         }
-        found = contest(contenders, asked.pairs)
+        for name, (_, script) in contestants.items():
+            yield Command(name, there.shown(script))
+        found = contest({name: run for name, (run, _) in contestants.items()}, asked.pairs)
         ours, shell = found[OURS], found[SHELL]
         what = f"pull of a {size(asked.size)} stream, all checks on"
         yield Row("pull", f"{what}: wall time", SHELL, "s", "times as fast", walls(ours), walls(shell), 1.2)
@@ -86,18 +90,28 @@ def size(count: float) -> str:
     return f"{count / 1e3:.3g} kB"
 
 
-def _restic(there: Ground) -> Measured:
+def _restic(there: Ground) -> Contestant:
     repository = there.agent.directory / "restic"
-    shutil.rmtree(repository, ignore_errors=True)
     head = f"export RESTIC_PASSWORD=x; restic -q --no-cache -r {shlex.quote(str(repository))}"
-    there.shell(f"{head} init --repository-version 2")
-    return there.shell(f"{there.ssh_dump()} | ({head} backup --stdin --stdin-filename dump.sql)")
+    script = f"{there.ssh_dump()} | ({head} backup --stdin --stdin-filename dump.sql)"
+
+    def run() -> Measured:
+        shutil.rmtree(repository, ignore_errors=True)
+        there.shell(f"{head} init --repository-version 2")
+        return there.shell(script)
+
+    return run, script
 
 
-def _borg(there: Ground) -> Measured:
+def _borg(there: Ground) -> Contestant:
     repository = there.agent.directory / "borg"
-    for stale in (repository, there.agent.home / ".cache" / "borg", there.agent.home / ".config" / "borg"):
-        shutil.rmtree(stale, ignore_errors=True)
     head = "export BORG_PASSPHRASE=x; borg"
-    there.shell(f"{head} init -e repokey-blake2 {shlex.quote(str(repository))}")
-    return there.shell(f"{there.ssh_dump()} | ({head} create -C zstd,3 {shlex.quote(str(repository))}::dump -)")
+    script = f"{there.ssh_dump()} | ({head} create -C zstd,3 {shlex.quote(str(repository))}::dump -)"
+
+    def run() -> Measured:
+        for stale in (repository, there.agent.home / ".cache" / "borg", there.agent.home / ".config" / "borg"):
+            shutil.rmtree(stale, ignore_errors=True)
+        there.shell(f"{head} init -e repokey-blake2 {shlex.quote(str(repository))}")
+        return there.shell(script)
+
+    return run, script
