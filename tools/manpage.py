@@ -16,9 +16,10 @@ file opens without pullagent: age -d -i KEY FILE | zstd -d."""
 REFERENCES = """\
 A reference (REF) is HOST/SOURCE@ID, HOST/SOURCE@latest, or a beginning of one such as pavroto-2/agama@2026-11-22."""
 SERVICE = """\
-pullagent.timer starts pullagent.service at 01:00 UTC each night, pullagent-verify.timer checks the store each week, and
-pullagent-failure@.service writes into the journal what failed. The pull key comes to the first as the credential
-ssh-key, which stands in for [ssh].identity_file."""
+pullagent.timer starts pullagent.service at 01:00 UTC each night, pullagent-verify.timer checks the store each week,
+pullagent-status.timer looks every hour whether backups are overdue, and pullagent-failure@.service writes into the
+journal what failed. The pull key comes to the first as the credential ssh-key, which stands in for
+[ssh].identity_file."""
 FILES = (
     ("/etc/pullagent/hosts.toml", "What is backed up, and how."),
     ("/etc/pullagent/id_ed25519", "The pull key: root's alone, handed to the unit by systemd."),

@@ -104,7 +104,8 @@ class Announcement:
 
 def tell_overdue(config: Config, report: StatusReport) -> list[str]:
     """Send a message about sources that are LATE, NEVER or DAMAGED, unless the same was told within a day; what went
-    wrong in that. The ledger keeps what was told. StoreError where it cannot be read or written.
+    wrong in that. StoreError where the ledger, which keeps what was sent, cannot be read or written. Where there is
+    nobody to send it to nothing is written, or a timer would fill the ledger.
     """
     ledger = Ledger(Store(config.store).ledger_path)
     critical = [s for s in report.standings if s.critical]
@@ -112,12 +113,11 @@ def tell_overdue(config: Config, report: StatusReport) -> list[str]:
     if not bulletin.is_news(critical, told, last, report.now):
         return []
     notifier, begun = Notifier(config), time.monotonic()
-    if notifier.sends_messages:
-        letter = bulletin.of_overdue(critical, details=notifier.details)
-        notifier.message(_titled(letter), letter.body)
-        problems = notifier.settle()
-    else:
-        problems = [*notifier.settle(), "[notify] names nobody to send messages to"]
+    if not notifier.sends_messages:
+        return [*notifier.settle(), "[notify] names nobody to send messages to"]
+    letter = bulletin.of_overdue(critical, details=notifier.details)
+    notifier.message(_titled(letter), letter.body)
+    problems = notifier.settle()
     Store(config.store).prepare()
     ledger.append(
         "notify",

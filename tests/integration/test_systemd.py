@@ -31,6 +31,8 @@ UNITS = (
     "pullagent-mirror.service",
     "pullagent-mirror.socket",
     "pullagent-mirror.timer",
+    "pullagent-status.service",
+    "pullagent-status.timer",
     "pullagent-verify.service",
     "pullagent-verify.timer",
 )
@@ -225,6 +227,29 @@ def test_a_failed_night_is_told_in_the_journal(server: Server) -> None:
     assert critical[0].startswith("pullagent.service failed: exit code 1")
     assert any("refused the connection" in text for text in critical)
     assert critical[-1].startswith("look:  journalctl --unit=pullagent.service")
+
+
+def test_the_hourly_look_passes_over_what_was_told_and_tells_what_is_overdue(server: Server) -> None:
+    """A failed night within the objective is that night's failure; a source that was never backed up is told once."""
+    since, told = server.run("date", "+%s").strip(), "pullagent-failure@pullagent-status.service.service"
+    server.run("systemctl", "enable", "--now", "pullagent-status.timer")
+    assert server.show("pullagent-status.timer", "ActiveState") == "active"
+    server.run("systemctl", "start", "pullagent-status.service")
+    assert server.show("pullagent-status.service", "ExecMainStatus") == "1"
+    source = '[hosts.pavroto-2.sources.new]\nkind = "mysql"\ndatabases = ["new"]\n'
+    text = server.path("/etc/pullagent/hosts.toml").read_text()
+    server.write("/etc/pullagent/hosts.toml", f"{text}\n{source}", 0o640)
+    try:
+        for _ in range(2):
+            assert server.call("systemctl", "start", "pullagent-status.service").returncode != 0
+            server.ended(told)
+    finally:
+        server.configure()
+    assert server.show("pullagent-status.service", "ExecMainStatus") == "2"
+    lines = [text for priority, text in server.journal(told, since) if priority == "2"]
+    assert lines[0] == "pullagent-status.service failed: exit code 2. Its last words:"
+    assert any("names nobody to send messages to" in line for line in lines)
+    assert sum("failed: " in line for line in lines) == 1
 
 
 MIRROR = "/srv/pullagent/.mirrors/pavroto-2/ansible.git"

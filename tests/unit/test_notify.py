@@ -308,6 +308,15 @@ def test_overdue_that_could_not_be_told_is_tried_again(
     assert len(mail.mails) == 1
 
 
+def test_where_nobody_is_named_nothing_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each hour of a timer would add a line to the ledger; who calls it hears that nobody else does."""
+    config = config_with(tmp_path)
+    Store(config.store).prepare()
+    assert app._run(["--config", str(config.path), "status", "--json", "--notify"]) == 2
+    assert capsys.readouterr().err == "warning: [notify] names nobody to send messages to\n"
+    assert not Store(config.store).ledger_path.exists()
+
+
 def test_a_ledger_that_cannot_be_written_does_not_hide_the_verdict(
     tmp_path: Path, mail: MailServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
