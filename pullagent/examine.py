@@ -1,6 +1,5 @@
 """Looks at one stored snapshot to the end, whatever it meets: hashes, strangers, and on request the content."""
 
-import errno
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -114,8 +113,7 @@ def _tried(look: Look, name: str, read: Callable[[], T]) -> T | None:
     except FileNotFoundError:
         look.add(name, "missing", "it is not there")
     except OSError as error:
-        text = "a link, which is not followed" if error.errno == errno.ELOOP else error.strerror
-        look.add(name, "unreadable", text or repr(error))
+        look.add(name, "unreadable", error.strerror or repr(error))
     return None
 
 

@@ -67,7 +67,7 @@ def _stored(snapshot: Snapshot, entry: ArtifactEntry, observer: Observer) -> Ite
     """A stored file's bytes; DamageError at their end when they are not those of the manifest."""
     job, digest = str(snapshot.ref), hashlib.sha256()
     observer.started(job, entry.file, entry.stored_bytes)
-    with (snapshot.path / entry.file).open("rb", buffering=0) as file:
+    with seal.stored_file(snapshot.path / entry.file) as file:
         while chunk := file.read(seal.CHUNK):
             digest.update(chunk)
             observer.advanced(job, len(chunk))

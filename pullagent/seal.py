@@ -126,11 +126,12 @@ def unseal(path: Path, entry: ArtifactEntry, identity: Identity) -> Generator[by
     """Decrypt and decompress a stored file into chunks of at most 1 MiB.
 
     After the last chunk the size and SHA-256 of the plain stream are compared with `entry`: DamageError when they
-    differ, WrongIdentity when the identity does not open it, SealError when age fails otherwise.
+    differ, or the file is none, WrongIdentity when the identity does not open it, SealError when age fails otherwise.
     """
     digest, count = hashlib.sha256(), 0
-    arguments = ["-d", "-i", f"/proc/self/fd/{identity.descriptor}", str(path)]
-    with _age(arguments, pass_fds=(identity.descriptor,), feed=False) as age:
+    arguments = ["-d", "-i", f"/proc/self/fd/{identity.descriptor}"]
+    # age is given what was opened here: by the path it would follow a link
+    with stored_file(path) as file, _age(arguments, pass_fds=(identity.descriptor,), source=file) as age:
         reader = zstandard.ZstdDecompressor().stream_reader(age.stdout, read_size=CHUNK // 8, read_across_frames=True)
         try:
             while chunk := reader.read(CHUNK):
@@ -151,17 +152,35 @@ def hash_file(path: Path, advanced: Callable[[int], None] = lambda _: None) -> t
     """Size in bytes and SHA-256 in hex of a file; OSError. A link is not followed, and only a plain file is read."""
     digest, count, buffer = hashlib.sha256(), 0, bytearray(_READ_BYTES)
     view = memoryview(buffer)
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "not a plain file", str(path))
-        while length := os.readv(descriptor, [buffer]):
+    with _plain_file(path) as file:
+        while length := os.readv(file.fileno(), [buffer]):
             digest.update(view[:length])
             count += length
             advanced(length)
-    finally:
-        os.close(descriptor)
     return count, digest.hexdigest()
+
+
+def stored_file(path: Path) -> IO[bytes]:
+    """A stored file, opened for reading; DamageError when it is missing, a link, or anything else but a plain file."""
+    try:
+        return _plain_file(path)
+    except OSError as error:
+        raise DamageError(f"{path}: {error.strerror}", _ANOTHER) from error
+
+
+def _plain_file(path: Path) -> IO[bytes]:
+    try:
+        # no waiting at a pipe
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "a link, which is not followed", str(path)) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a plain file", str(path))
+    os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "rb", buffering=0)
 
 
 def check_stored(path: Path, entry: ArtifactEntry, advanced: Callable[[int], None] = lambda _: None) -> None:
@@ -352,12 +371,18 @@ class _Age:
 
 @contextmanager
 def _age(
-    arguments: Sequence[str], *, pass_fds: tuple[int, ...] = (), feed: bool = True, stop: StopSignal | None = None
+    arguments: Sequence[str],
+    *,
+    pass_fds: tuple[int, ...] = (),
+    feed: bool = True,
+    source: IO[bytes] | None = None,
+    stop: StopSignal | None = None,
 ) -> Iterator[_Age]:
+    """The program at work. It reads `source`, else what it is fed, else nothing."""
     try:
         process = subprocess.Popen(
             ["age", *arguments],
-            stdin=subprocess.PIPE if feed else subprocess.DEVNULL,
+            stdin=source or (subprocess.PIPE if feed else subprocess.DEVNULL),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=pass_fds,

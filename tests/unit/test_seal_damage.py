@@ -1,6 +1,8 @@
 """Opening damaged files: whatever was changed is refused, to the last bit."""
 
+import os
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,12 @@ import zstandard
 
 from pullagent import seal
 from pullagent.errors import DamageError, SealError, WrongIdentity
+from pullagent.fetch import fetch
 from pullagent.manifest import ArtifactEntry
 from pullagent.seal import Identity
+from pullagent.store import Store
 from tests.unit.sealing import IDENTITY_FILE, encrypted, nothing_left, sealed, unsealed
+from tests.unit.storing import put
 
 REFUSED = (DamageError, SealError, WrongIdentity)
 CONTENT = random.Random(6).randbytes(200_000) + b"repeated " * 9000
@@ -126,7 +131,32 @@ def test_more_than_the_manifest_says_is_not_given_out(tmp_path: Path) -> None:
     assert sum(given) <= len(CONTENT)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path, whole: tuple[bytes, ArtifactEntry]) -> None:
-    """age's own words say so."""
-    with nothing_left(), pytest.raises(SealError, match="no such file"):
-        unsealed(tmp_path / "absent", whole[1])
+@pytest.mark.parametrize("what", ["link", "pipe", "directory", "nothing"])
+def test_only_a_plain_file_is_opened(tmp_path: Path, what: str) -> None:
+    """However sound the file is that a link leads to: it was not stored there. age itself would follow it."""
+    path, aside = tmp_path / "dump.sql.zst.age", tmp_path / "aside"
+    stored = sealed(path, b"content")
+    path.rename(aside)
+    if what == "link":
+        path.symlink_to(aside)
+    elif what == "pipe":
+        os.mkfifo(path)
+    elif what == "directory":
+        path.mkdir()
+    for read in (lambda: unsealed(path, stored), lambda: seal.stored_file(path).read()):
+        with nothing_left(), pytest.raises(DamageError, match=re.escape(str(path))) as caught:
+            read()
+        assert caught.value.exit_code == 4
+    assert ("a link, which" in caught.value.message) == (what == "link")
+
+
+def test_a_fetch_follows_no_link(tmp_path: Path) -> None:
+    """Put there after the look at the snapshot: the copy would be of somebody else's file."""
+    store = Store(tmp_path / "store")
+    file = put(store) / "dump.sql.zst.age"
+    (found,) = store.snapshots()
+    file.rename(tmp_path / "aside")
+    file.symlink_to(tmp_path / "aside")
+    with pytest.raises(DamageError, match="a link, which is not followed"):
+        fetch(store, found, tmp_path / "copies")
+    assert list((tmp_path / "copies").iterdir()) == []
