@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from pullagent import config as configs
@@ -14,7 +14,7 @@ from pullagent.gate import explained
 from pullagent.host import Host
 from pullagent.ledger import Ledger
 from pullagent.logins import limits, pull_login
-from pullagent.model import SourceName, StopSignal
+from pullagent.model import Observer, SourceName, StopSignal
 from pullagent.plausibility import must_stay_free
 from pullagent.sources.base import Bench, Followed, Mirrored, Nowhere, Remote, Source, mirrored
 from pullagent.store import Store
@@ -83,6 +83,7 @@ def mirror(
     names: Sequence[SourceName],
     *,
     stop: StopSignal | None = None,
+    observer: Observer | None = None,
     connect: Connect | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> MirrorReport:
@@ -92,7 +93,8 @@ def mirror(
     """
     stop = stop or StopSignal()
     Store(config.store).prepare()
-    one = _Pass(config, stop, connect or (lambda host: Host(pull_login(config, host), limits(config), stop)), clock)
+    connect = connect or (lambda host: Host(pull_login(config, host), limits(config), stop))
+    one = _Pass(config, stop, observer or Observer(), connect, clock)
     with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="mirror") as pool:
         futures = [pool.submit(one.over, name) for name in names]
         try:
@@ -107,8 +109,15 @@ def mirror(
 class _Pass:
     """One look at each mirror."""
 
-    def __init__(self, config: Config, stop: StopSignal, connect: Connect, clock: Callable[[], datetime]) -> None:
-        self._config, self._stop, self._connect, self._clock = config, stop, connect, clock
+    def __init__(
+        self,
+        config: Config,
+        stop: StopSignal,
+        observer: Observer,
+        connect: Connect,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._config, self._stop, self._observer, self._connect, self._clock = config, stop, observer, connect, clock
         self._store = Store(config.store)
 
     def over(self, name: SourceName) -> Passed:
@@ -123,7 +132,7 @@ class _Pass:
                 recording.ends(),
                 reached(host, source, self._connect) as there,
             ):
-                recording.follow(source, there, self._stop)
+                recording.follow(source, there, self._stop, self._observer)
         except LockedError as error:
             return Passed(name, "skipped", time.monotonic() - begun, error=error.message)
         except PullAgentError as error:
@@ -162,10 +171,13 @@ class Recording:
     def _store(self) -> Store:
         return Store(self.config.store)
 
-    def follow(self, source: Source, host: Remote, stop: StopSignal) -> Followed:
+    def follow(self, source: Source, host: Remote, stop: StopSignal, observer: Observer) -> Followed:
         """Bring the mirror up to its upstream; all of it is looked at when the last time ended badly."""
         assert isinstance(source, Mirrored)
+        job = str(self.name)
         before, bench = self._store.mirror_note(self.name), bench_of(self.config, self.name, self.clock(), stop)
+        observer.started(job, "mirror")
+        bench = replace(bench, advanced=lambda count: observer.advanced(job, count))
         self.followed = source.follow(host, bench, recheck=before is not None and bool(before.error))
         return self.followed
 

@@ -193,7 +193,7 @@ class Puller:
             return source.artifacts(remote, findings)
         recording = Recording(self._config, name, self._clock)
         with recording.ends():
-            followed = recording.follow(source, remote, self._stop)
+            followed = recording.follow(source, remote, self._stop, self._observer)
         findings.server_version = followed.version
         for warning in followed.warnings:
             findings.tell(warning)

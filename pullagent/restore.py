@@ -75,7 +75,9 @@ def restore(
 def proven(opened: OpenedSnapshot, snapshot: Snapshot) -> Iterator[Diagnosis]:
     """That every stored file is as it was, and that the identity opens it. DamageError, WrongIdentity."""
     opened.check_stored()
-    yield good("stored files", f"all {len(opened.manifest.artifacts)} are as they were when {snapshot.ref} was taken")
+    count = len(opened.manifest.artifacts)
+    they = f"all {count} are as they were" if count > 1 else "the one there is, is as it was"
+    yield good("stored files", f"{they} when {snapshot.ref} was taken")
     opened.check_identity()
     yield good("identity", "opens every file")
 

@@ -58,7 +58,7 @@ LAYERS = """
     the way there        sources.git.line
     git itself           sources.git.program
     its refs and places  sources.git.refs sources.git.url
-    what came back       sources.mysql.compare
+    what came back       sources.files.compare sources.mysql.compare
     what is half done    sources.halfway
     servers of a drill   sources.influxdb.throwaway sources.mysql.throwaway
     their loads          sources.mysql.load
@@ -160,6 +160,7 @@ PURE = (
     "sources.git.url",
     "checks.tree",
     "sources.files.archive",
+    "sources.files.compare",
     "sources.mysql.accounts",
     "sources.mysql.commands",
     "sources.mysql.inventory",

@@ -169,13 +169,14 @@ def _render(report: "DrillReport", *, every: bool) -> None:
         verdict = f"NOT EQUAL: {len(report.differing)} of {len(report.objects)} differ"
     where = report.target
     if report.account is not None:
-        where = f"a throwaway server of {where}, which ran as {report.account}"
+        served = f"a throwaway server of {where}, which ran"
+        where = f"{served if report.served else where} as {report.account}"
     took, alone, later = (ui.duration(s) for s in (report.took_s, report.load_s, report.projected_s))
     lines = [
         ("drilled", f"{report.ref}, {ui.size(report.plain_bytes)}, at {rfc3339(datetime.now(UTC))}"),
         ("on", where),
-        ("server", report.server),
-        ("compared", f"{len(report.objects)} objects, {report.rows:,} rows or values: {verdict}"),
+        *([("server", report.server)] if report.server else []),
+        ("compared", f"{restored.figures(report.objects)}: {verdict}"),
         ("took", f"{took}, the restore alone {alone} (RTO {ui.duration(report.rto_s)})"),
         ("in 90 days", f"{ui.size(report.projected_bytes)}, {_pace(report)}: the restore alone would take {later}"),
         *(("warning", text) for text in report.warnings),

@@ -1,12 +1,13 @@
 """`pullagent mirror`: bring the clear mirrors of git repositories up to what upstream holds."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
 import typer
 
 from pullagent.cli import service, ui
 from pullagent.errors import PullAgentError
-from pullagent.model import StopSignal
+from pullagent.model import Observer, StopSignal
 from pullagent.sources.base import Followed
 
 _KEPT_SHOWN = 4
@@ -29,7 +30,8 @@ def mirror(
 
     names = mirrors.chosen(config, targets or [])
     config = ui.as_store_owner(config)
-    report = mirrors.mirror(config, names, stop=StopSignal())
+    with _progress() as observer:
+        report = mirrors.mirror(config, names, stop=StopSignal(), observer=observer)
     # a line a minute that says that nothing is new would hide what is
     quiet = service.in_journal()
     for outcome in report.outcomes:
@@ -47,6 +49,15 @@ def mirror(
             _tell(name, outcome.followed, outcome.took_s)
     if report.exit_code:
         raise typer.Exit(report.exit_code)
+
+
+def _progress() -> AbstractContextManager[Observer]:
+    """Bars on a terminal; each minute's pass shall not even load what draws them."""
+    if not ui.err.is_terminal:
+        return nullcontext(Observer())
+    from pullagent.cli.progress import progress
+
+    return progress()
 
 
 def _tell(name: str, followed: Followed, took_s: float) -> None:

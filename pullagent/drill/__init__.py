@@ -25,13 +25,14 @@ from pullagent.sources.base import Remote, Restoration, Restored, RestoreOptions
 from pullagent.store import Store
 
 HERE = "this machine"
-_OWN_ACCOUNT = "the throwaway server ran as {}, who may read the store: give it an account of its own"
+_OWN_ACCOUNT = "what was restored ran as {}, who may read the store: give it an account of its own"
 
 
 @dataclass(frozen=True)
 class DrillReport:
     """What came back, where, from how much, and in how many seconds.
 
+    `served`: by a throwaway server, which some kinds have no need of; `server`: its version, else empty.
     `load_s` is the restore alone, without the start of a throwaway server; `checks` what was found before it;
     `account` as whom the server ran, None on another host; `sha256` the plain artifacts' hashes, which were met again.
     """
@@ -39,6 +40,7 @@ class DrillReport:
     ref: SnapshotRef
     target: str
     server: str
+    served: bool
     account: str | None
     took_s: float
     load_s: float
@@ -129,6 +131,7 @@ def drill(
         snapshot.ref,
         target.name,
         next((c.detail for c in checks if c.name == "server"), ""),
+        target.version is not None,
         target.account,
         time.monotonic() - begun,
         load_s,
@@ -184,7 +187,7 @@ def _of_server(target: _Target, opened: OpenedSnapshot) -> Iterator[Diagnosis]:
             "drill as root, with an account pullagent-drill: see docs/drill.md",
         )
     else:
-        yield good("account", f"the throwaway server runs as {target.account}")
+        yield good("account", f"what is restored runs as {target.account}")
 
 
 def _tried(restoration: Restoration, target: _Target, ref: SnapshotRef) -> tuple[Restored, ...]:

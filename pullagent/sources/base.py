@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -188,13 +188,14 @@ class Restoration(Protocol):
 @dataclass(frozen=True)
 class Bench:
     """What this machine lends a source that keeps a copy here: a directory of its own, the time (UTC), the signal to
-    stop, and how many bytes of that file system must stay free.
+    stop, how many bytes of that file system must stay free, and whom to tell of bytes that came from upstream.
     """
 
     directory: Path
     now: datetime
     stop: StopSignal = field(default_factory=StopSignal)
     min_free_bytes: int = 0
+    advanced: Callable[[int], None] = lambda count: None
 
 
 @dataclass(frozen=True)

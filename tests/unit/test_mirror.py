@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pullagent.drill.local import LocalHost
 from pullagent.errors import LockedError, SourceError
 from pullagent.model import Findings, StopSignal
 from pullagent.sources.base import Bench, Followed, Nowhere
@@ -428,6 +429,22 @@ class Silent(Nowhere):
             pass
         self.stopped = True
         yield from ()
+
+
+def test_who_watches_hears_of_every_byte(tmp_path: Path) -> None:
+    """The first clone takes a while: what came from the host is counted as it comes."""
+    upstream = Repository(tmp_path / "ansible.git")
+    (upstream.work / "large").write_bytes(os.urandom(300_000))
+    upstream.commit("site.yml", "- hosts: large\n")
+    upstream.git("add", "large")
+    upstream.git("commit", "--quiet", "--message", "Large")
+    upstream.git("push", "--quiet", "origin", "main")
+    counts: list[int] = []
+    host = LocalHost("h", tmp_path, None, {"PATH": os.environ["PATH"]}, 20, StopSignal())
+    bench = Bench(tmp_path / "mirror.git", NOW, advanced=counts.append)
+    assert Git(str(upstream.bare)).follow(host, bench).agree
+    assert len(counts) > 3
+    assert 300_000 < sum(counts) < 400_000
 
 
 def test_a_host_that_never_answers_does_not_hold_the_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """How what came back is summed up."""
 
-from pullagent.cli.restored import news, summary
+from pullagent.cli.restored import figures, news, summary
 from pullagent.sources.base import Restored
 
 
@@ -35,3 +35,18 @@ def test_what_is_said_of_several_is_said_once() -> None:
         "user boss: made anew",
         "configuration file /etc/x: differs:\n    +a",
     ]
+
+
+def test_what_was_compared_is_told_in_its_own_units() -> None:
+    """Rows, values, entries of a tree and files of a working copy; what is only told is not counted."""
+    tree = [Restored("/etc", "tree", 1_299, 1_299), Restored("/home/a/x", "directory", None, "holds what came back")]
+    assert figures(tree) == "1 object, 1,299 entries"
+    assert summary(tree[:1]) == ["1 tree, 1,299 entries: equal"]
+    assert figures([Restored("t", "table", 2_000, 2_000), Restored("v", "view", "present", "present")]) == (
+        "2 objects, 2,000 rows"
+    )
+    clone = Restored("working copy", "working copy", 12, 12)
+    assert (figures([clone]), summary([clone])) == (
+        "1 object, 12 files",
+        ["1 working copy, 12 files: equal"],
+    )

@@ -6,63 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pullagent.checks.tree import DEVICES, Key, Member, below, digested, key_of, repacked, walk, with_mode
+from pullagent.checks.tree import DEVICES, Member, below, digested, key_of, repacked, walk
 from pullagent.diagnosis import Diagnosis, bad, doubtful, good, size
 from pullagent.errors import ContentError, HostError, UsageError
 from pullagent.sources.base import Opened, Remote, Restored, RestoreOptions, prologue
 from pullagent.sources.files.archive import ARCHIVE
+from pullagent.sources.files.compare import Wanted, compared
 from pullagent.sources.halfway import Halfway
 
 _NAME = "files.tar"
-_SHOWN = 200
 _BLOCK = 4096
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which members are to be restored, and how. As root all of each; without, owners and devices cannot be made, and
-    what the owner could not read could not be compared.
-    """
-
-    places: tuple[Key, ...]
-    root: bool
-
-    def takes(self, member: Member) -> bool:
-        """Whether it is one of them."""
-        chosen = not self.places or any(below(member.key, place) for place in self.places)
-        return chosen and (self.root or member.kind not in DEVICES)
-
-    def mode(self, member: Member) -> int:
-        """Its permissions there."""
-        if self.root or member.kind == "symbolic link":
-            return member.mode
-        return member.mode | (0o700 if member.kind == "directory" else 0o600)
-
-    def head(self, member: Member) -> bytes | None:
-        """The headers to send for it; None where it is not sent."""
-        if not self.takes(member):
-            return None
-        mode = self.mode(member)
-        return member.head if mode == member.mode else with_mode(member, mode)
-
-    def traits(self, member: Member, digest: str) -> dict[str, str]:
-        """What must be equal when it came back."""
-        kept = {k: v for k, v in member.attributes.items() if self.root or k.startswith(_USERS)}
-        found = {"kind": member.kind, "link": member.link}
-        if member.kind == "hard link":
-            return found
-        found |= {"size": str(member.size), "content": digest[:16], "device": f"{member.device[0]}:{member.device[1]}"}
-        if member.kind != "symbolic link":
-            found["mode"] = f"{self.mode(member):04o}"
-        if self.root:
-            found["owner"] = f"{member.uid}:{member.gid}"
-        found["modified"] = member.mtime
-        # SELinux gives files labels of its own on the target
-        shown = {k: v for k, v in kept.items() if k != b"SCHILY.xattr.security.selinux"}
-        return found | {"attributes": " ".join(f"{k.decode(errors='replace')}={v!r}" for k, v in sorted(shown.items()))}
-
-
-_USERS = (b"SCHILY.acl.", b"SCHILY.xattr.user.")
 
 
 @dataclass
@@ -74,6 +27,8 @@ class _Survey:
     bytes: int = 0
     privileged: int = 0
     left_out: int = 0
+    foreign: int = 0
+    """Entries of other owners than the login."""
 
     @property
     def count(self) -> int:
@@ -82,15 +37,22 @@ class _Survey:
 
 @dataclass(frozen=True)
 class _Place:
-    """A directory on the target: absent, empty, filled, or other; `free` bytes and `nodes` are of its file system."""
+    """A directory on the target: absent, empty, filled, or other; `free` bytes and `nodes` are of its file system.
+    `uid`: the login's.
+    """
 
     path: str
     state: str
-    root: bool
+    uid: int
     writable: bool
     free: int
     nodes: int
     tar: str
+
+    @property
+    def root(self) -> bool:
+        """Whether the login is root."""
+        return self.uid == 0
 
 
 class Restore:
@@ -114,7 +76,7 @@ class Restore:
         place = self._place = self._look()
         self._wanted = Wanted(self._places, place.root)
         try:
-            survey = self._survey = self._surveyed()
+            survey = self._survey = self._surveyed(place.uid)
         except _NotThere as error:
             yield bad(
                 "archive", error.message, f"pullagent show {self._ref} --files --identity FILE lists what is there"
@@ -139,8 +101,9 @@ class Restore:
                 self._host.send(self._unpack(place), repacked(chunks, self._wanted.head))
             halfway.loaded()
             found = list(self._compared(place, survey))
-        told = Restored(place.path, "directory", None, "holds what came back")
-        return [*found, *([told] if place.path != "/" else [])]
+        whose = "" if place.root or not survey.foreign else "; all of it belongs to the login, not to its owners"
+        told = Restored(place.path, "directory", None, f"holds what came back{whose}")
+        return [*found, *([told] if place.path != "/" or whose else [])]
 
     def discard(self) -> None:
         """Remove the directory that `act` made."""
@@ -170,9 +133,9 @@ class Restore:
             raise HostError(f"{self._host.name} answers {answer[:120]!r}", "does a login script print something there?")
         tar, user, state, writable, blocks, block, nodes, path = match.groups()
         path = re.sub(r"/+", "/", path).rstrip("/") or "/"
-        return _Place(path, state, user == "0", writable == "writable", int(blocks) * int(block), int(nodes), tar)
+        return _Place(path, state, int(user), writable == "writable", int(blocks) * int(block), int(nodes), tar)
 
-    def _surveyed(self) -> _Survey:
+    def _surveyed(self, uid: int) -> _Survey:
         """Read all of it: ContentError for whatever must not be unpacked. Links to what is not chosen are refused."""
         survey, missing = _Survey(Counter(), []), set(self._places)
         with self._snapshot.chunks(_NAME) as chunks:
@@ -189,6 +152,7 @@ class Restore:
                 if not survey.roots or not below(member.key, key_of(survey.roots[-1])):
                     survey.roots.append(member.name)
                 survey.kinds[member.kind] += 1
+                survey.foreign += member.uid != uid
                 survey.bytes += -(-member.stored // _BLOCK) * _BLOCK + _BLOCK
                 survey.privileged += member.kind in DEVICES or bool(member.mode & 0o6000 and member.kind == "file")
         if missing:
@@ -202,14 +166,15 @@ class Restore:
         return bad("tar", f"{self._host.name} has {place.tar!r}, not GNU tar", "apt-get install tar there")
 
     def _rights(self, place: _Place, survey: _Survey) -> Diagnosis:
-        special = f"{survey.privileged} setuid or setgid files and devices"
+        special = f"{survey.privileged:,} setuid or setgid files and devices"
         if place.root:
             what = f"; {special} come back as such" if survey.privileged else ""
             return good("rights", f"root: owners and modes come back as they were{what}")
-        also = f", {survey.left_out} devices are left out" if survey.left_out else ""
+        also = f"; {_count(survey.left_out, 'device')} left out" if survey.left_out else ""
         return doubtful(
             "rights",
-            f"without root: all will belong to this login{also}, and its owner may read and write each",
+            f"without root all will belong to this login, which may read and write it; "
+            f"{_count(survey.foreign, 'entry')} belonged to others{also}",
             f"log in as root for owners:  --to root@{self._host.name}",
         )
 
@@ -220,13 +185,15 @@ class Restore:
         if place.state == "other":
             return bad("target", f"{place.path} is there, and is no directory", f"move it away, {other}")
         if place.state != "filled":
-            return good("target", f"{place.path} is {'made' if place.state == 'absent' else 'there, and empty'}")
+            return good(
+                "target", f"{place.path} {'will be made' if place.state == 'absent' else 'is there, and empty'}"
+            )
         said = f"{place.path} holds something already"
         if not self._options.replace:
             return bad("target", said, f"add --replace, which writes over what is there, {other}; nothing was changed")
-        return doubtful(
-            "target", f"{said}: files of the same names will be OVERWRITTEN, others stay", "is it the right host?"
-        )
+        whose = "the RUNNING SYSTEM's " if place.path == "/" else ""
+        text = f"{said}: {whose}files of the same names will be OVERWRITTEN, others stay"
+        return doubtful("target", text, "is it the right host?")
 
     def _unpack(self, place: _Place) -> str:
         root = "--same-owner --xattrs-include '*'" if place.root else "--no-same-owner"
@@ -263,42 +230,6 @@ class _NotThere(ContentError):
     """What was chosen cannot be restored by itself."""
 
 
-def compared(
-    stored: Iterator[tuple[Member, str]],
-    there: Iterator[tuple[Member, str]],
-    wanted: Wanted,
-    roots: Sequence[str],
-) -> Iterator[Restored]:
-    """Both sorted: the members that differ, the first 200 of them, then each root with how many are equal.
-
-    What is there besides is nobody's concern: it was there before.
-    """
-    expected, equal, differing = Counter[str](), Counter[str](), 0
-    found = next(there, None)
-    root = 0
-    for member, digest in stored:
-        if not wanted.takes(member):
-            continue
-        while found is not None and found[0].key < member.key:
-            found = next(there, None)
-        while not below(member.key, key_of(roots[root])):
-            root += 1
-        expected[roots[root]] += 1
-        same = found if found is not None and found[0].key == member.key else None
-        traits = wanted.traits(member, digest)
-        answer = wanted.traits(*same) if same else {}
-        if traits == answer:
-            equal[roots[root]] += 1
-            continue
-        differing += 1
-        if differing <= _SHOWN:
-            names = [name for name in traits if traits[name] != answer.get(name)]
-            shown = [", ".join(f"{n} {t[n]}" for n in names) if t else "missing" for t in (traits, answer)]
-            yield Restored(f"/{member.name}", member.kind, shown[0] if answer else "present", shown[1])
-    for name in roots:
-        yield Restored(f"/{name}", "tree", expected[name], equal[name])
-
-
 def _room(place: _Place, survey: _Survey) -> Diagnosis:
     said = f"{size(place.free)} free for {size(survey.bytes)}"
     # some file systems do not count their files
@@ -308,11 +239,12 @@ def _room(place: _Place, survey: _Survey) -> Diagnosis:
 
 
 def _told(kinds: Counter[str]) -> str:
-    return ", ".join(f"{count:,} {_plural(kind) if count > 1 else kind}" for kind, count in kinds.most_common())
+    return ", ".join(_count(count, kind) for kind, count in kinds.most_common())
 
 
-def _plural(kind: str) -> str:
-    return "directories" if kind == "directory" else f"{kind}s"
+def _count(count: int, what: str) -> str:
+    more = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{count:,} {what if count == 1 else more}"
 
 
 def _cleaned(path: str) -> str:

@@ -95,7 +95,7 @@ class Git:
         from pullagent.sources.git.upstream import Upstream
 
         with Mirror(bench).opened() as mirror:
-            return mirror.follow(Upstream(self._place), host, bench.now, recheck=recheck)
+            return mirror.follow(Upstream(self._place, bench.advanced), host, bench.now, recheck=recheck)
 
     def bundled(self, bench: Bench, findings: Findings) -> Iterator[Artifact]:
         """All refs of the mirror and all objects that they lead to, each of which is read and hashed first."""

@@ -7,7 +7,7 @@ key, follows gateways and bounds what a hostile server may send.
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from pullagent.errors import CommandFailed, ContentError, PullAgentError, SourceError
@@ -24,8 +24,11 @@ _LAST_WORDS_S = 10
 class Line(threading.Thread):
     """Carries what a remote command says to a socket, and what is said there to the command."""
 
-    def __init__(self, host: Remote, command: str, end: socket.socket, limit: int | None) -> None:
+    def __init__(
+        self, host: Remote, command: str, end: socket.socket, limit: int | None, advanced: Callable[[int], None]
+    ) -> None:
         super().__init__(daemon=True, name="git line")
+        self._advanced = advanced
         self._host, self._command, self._end, self._limit = host, command, end, limit
         self._head, self._over = b"", StopSignal()
         self.error: PullAgentError | None = None
@@ -48,6 +51,7 @@ class Line(threading.Thread):
                 if len(self._head) < _HEAD:
                     self._head += chunk[:_HEAD]
                 self._end.sendall(chunk)
+                self._advanced(len(chunk))
         except OSError:
             # git has heard enough, or is gone
             pass
@@ -76,13 +80,15 @@ class Line(threading.Thread):
 
 
 @contextmanager
-def joined(host: Remote, command: str, limit: int | None = None) -> Iterator[tuple[int, Line]]:
-    """A descriptor for git to speak by, and who carries it, at most `limit` bytes of answer.
+def joined(
+    host: Remote, command: str, limit: int | None, advanced: Callable[[int], None]
+) -> Iterator[tuple[int, Line]]:
+    """A descriptor for git to speak by, and who carries it, at most `limit` bytes of answer, and tells how many came.
 
     What went wrong on the host is raised in place of git's own words about a line that went dead.
     """
     ours, theirs = socket.socketpair()
-    line = Line(host, command, ours, limit)
+    line = Line(host, command, ours, limit, advanced)
     with ours:
         line.start()
         try:

@@ -218,6 +218,11 @@ def failure(what: str, status: int, said: str) -> GitFailed:
         hint = "upstream holds an object that could harm whoever checks it out: what, says  git fsck  there"
     elif "bad line length" in said or "protocol error" in said:
         hint = "does a login script (.bashrc, .profile) print something for every SSH login? It must be silent"
+    elif "certificate" in said.lower():
+        hint = (
+            "this machine does not know who signed it: put the authority's certificate into"
+            " /usr/local/share/ca-certificates/NAME.crt, then: update-ca-certificates"
+        )
     elif "could not read Username" in said or "Authentication failed" in said:
         hint = "the server asks for a login, which a URL cannot carry: let a key log in, by ssh://HOST/PATH"
     return GitFailed(f"git {what}: {text}"[:2000], hint, said)

@@ -65,7 +65,9 @@ class Restore:
             )
         if answer == "taken":
             return bad("place", f"{self._path} is there already", "--replace drops it, once the new one is whole")
-        return bad("place", f"{self._path} cannot be made: {answer}", "log in as who may write there: --to root@HOST")
+        where = answer.removeprefix("closed ")
+        said = f"{self._path} cannot be made: this login may not write to {where}"
+        return bad("place", said, "log in as who may write there:  --to root@HOST")
 
     def act(self) -> list[Restored]:
         """Build it beside its place, compare, and only then put it there."""
@@ -118,7 +120,7 @@ class Restore:
             f"find {work} -path {work}/.git -prune -o ! -type d -print | wc -l && rm -rf -- {work}\n",
         )
         listed, differing, files = answer.decode().split()
-        return Restored("working copy", "files", int(listed), int(files) - int(differing))
+        return Restored("working copy", "working copy", int(listed), int(files) - int(differing))
 
     def _settle(self) -> None:
         new, path, old = self._quoted(".pullagent-new"), self._quoted(""), self._quoted(".pullagent-old")

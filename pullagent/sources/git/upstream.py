@@ -1,6 +1,6 @@
 """The repository that a mirror follows: what it shows now, and its objects, over SSH or as git itself goes there."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from pullagent.sources.base import Remote
@@ -26,10 +26,13 @@ _ALLOWED = {"http": "http:https"}
 
 
 class Upstream:
-    """The repository at `place`. `version`: of the git there, once it has spoken; None where it does not say."""
+    """The repository at `place`. `version`: of the git there, once it has spoken; None where it does not say.
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    `advanced` hears how many bytes came over SSH; what git fetches by itself it tells nobody of.
+    """
+
+    def __init__(self, place: Place, advanced: Callable[[int], None] = lambda count: None) -> None:
+        self._place, self._advanced = place, advanced
         self.version: str | None = None
 
     def heads(self, git: Program, host: Remote) -> refs.Heads:
@@ -65,7 +68,7 @@ class Upstream:
     def _spoken_to(self, remote: Remote, command: str, limit: int | None) -> Iterator[int]:
         line: Line | None = None
         try:
-            with joined(remote, command, limit) as (descriptor, line):
+            with joined(remote, command, limit, self._advanced) as (descriptor, line):
                 yield descriptor
         finally:
             self.version = (line.version if line is not None else None) or self.version
