@@ -12,7 +12,7 @@ from tests.bench.results import number
 Points = Sequence[tuple[float, float]]
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 720, 74, 40, 52, 58
 _HEIGHT, _INSET = 360, 30
-_BAR, _GAP, _NAMES = 20, 10, 300
+_BAR, _GAP, _BARS, _LETTER = 20, 10, 420, 7.2
 # each pair stands out on its ground, and the colours differ for the colour-blind too
 _STYLE = """
   .ground { fill: #ffffff } text { fill: #24292f; font: 13px sans-serif } .title { font-size: 15px; font-weight: 600 }
@@ -60,30 +60,31 @@ def lines(title: str, x_name: str, y_name: str, series: Mapping[str, Points], li
         found += [_text(_WIDTH - _RIGHT, up(limit) - 6, f"limit {_told(limit)}", anchor="end")]
     for (name, each), colour, side in zip(series.items(), "ab", (-10, 20), strict=False):
         found += _curve(name if len(series) > 1 else "", [(across(x), up(y), number(y)) for x, y in each], colour, side)
-    return _svg(_HEIGHT, title, found)
+    return _svg(_WIDTH, _HEIGHT, title, found)
 
 
 def bars(title: str, x_name: str, entries: Sequence[Bar]) -> str:
     """Bars from nought, one below the other; a mark across each says what is to be reached."""
     height = _TOP + len(entries) * (_BAR + _GAP) + _BOTTOM
+    left = 24 + _LETTER * max(len(entry.name) for entry in entries)
     longest = max(max(entry.value, entry.mark or 0.0) for entry in entries)
-    scale = _Scale([0.0, longest], _NAMES, _WIDTH - 130, log=False)
+    scale = _Scale([0.0, longest], left, left + _BARS - 130, log=False)
     bottom, found = height - _BOTTOM, [_text(16, 24, title, "title")]
     for tick in scale.ticks():
         found += [_line(scale(tick), _TOP - 8, scale(tick), bottom, "grid")]
         found += [_text(scale(tick), bottom + 18, _told(tick), anchor="middle")]
-    found += [_line(_NAMES, _TOP - 8, _NAMES, bottom, "axis"), _text(_NAMES, height - 14, x_name)]
+    found += [_line(left, _TOP - 8, left, bottom, "axis"), _text(left, height - 14, x_name)]
     for index, entry in enumerate(entries):
         y = _TOP + index * (_BAR + _GAP)
-        width = max(scale(entry.value) - _NAMES, 1.0)
+        width = max(scale(entry.value) - left, 1.0)
         colour = "b" if entry.other else "a"
-        found += [_text(_NAMES - 10, y + 15, entry.name, anchor="end")]
-        found += [f'<rect x="{_NAMES}" y="{y}" width="{width:.1f}" height="{_BAR}" class="fill-{colour}"/>']
+        found += [_text(left - 10, y + 15, entry.name, anchor="end")]
+        found += [f'<rect x="{left:.1f}" y="{y}" width="{width:.1f}" height="{_BAR}" class="fill-{colour}"/>']
         end = max(scale(entry.value), scale(entry.mark or 0.0))
         found += [_text(end + 8, y + 15, entry.text)]
         if entry.mark is not None:
             found += [_line(scale(entry.mark), y - 4, scale(entry.mark), y + _BAR + 4, "mark")]
-    return _svg(height, title, found)
+    return _svg(round(left) + _BARS, height, title, found)
 
 
 class _Scale:
@@ -150,7 +151,7 @@ def _text(x: float, y: float, text: str, style: str = "", anchor: str = "start")
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{kind}>{escape(text)}</text>'
 
 
-def _svg(height: int, title: str, found: Sequence[str]) -> str:
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
+def _svg(width: int, height: int, title: str, found: Sequence[str]) -> str:
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     body = "\n".join(('<rect width="100%" height="100%" class="ground"/>', *found))
     return f'{head} role="img" aria-label="{escape(title)}">\n<style>{_STYLE}</style>\n{body}\n</svg>\n'
