@@ -3,6 +3,8 @@
 import hashlib
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from pullagent import seal
 from pullagent.model import RefQuery
 from pullagent.opened import OpenedSnapshot
 from pullagent.seal import Identity
+from pullagent.sources import KINDS
+from pullagent.sources.files import Files
 from pullagent.store import Store
 from tests.vectors import SEALED
 
@@ -29,9 +33,10 @@ def entry_of(file: Path) -> manifests.ArtifactEntry:
 
 
 def test_nothing_was_lost_from_the_vectors() -> None:
-    """Two snapshots with nine files between them, as they were published."""
-    assert len(SNAPSHOTS) == 2
-    assert len(FILES) == 9
+    """A snapshot of each kind, and one of odd sizes: fourteen files, as they were published."""
+    kinds = [manifests.parse((path / "manifest.json").read_bytes()).kind for path in SNAPSHOTS]
+    assert sorted(kinds) == sorted([*KINDS, "edges"])
+    assert len(FILES) == 14
 
 
 @each_file
@@ -62,19 +67,69 @@ def test_the_store_is_still_listed() -> None:
     """The store's layout, ids, manifests and states are understood as they were."""
     found = Store(SEALED / "store").snapshots()
     assert [(str(s.ref), s.state, s.problem) for s in found] == [
+        ("pavroto-1/ansible@2026-11-23T010003Z", "good", ""),
         ("pavroto-2/agama@2026-11-23T010003Z", "good", ""),
         ("pavroto-2/edges@2026-11-23T010003Z", "good", ""),
+        ("pavroto-2/etc@2026-11-23T010003Z", "good", ""),
+        ("pavroto-2/logs@2026-11-23T010003Z", "good", ""),
     ]
 
 
-def test_a_snapshot_is_still_opened_by_an_ssh_key(tmp_path: Path) -> None:
-    """Through the whole way that a restore takes, with the second recipient's key."""
-    shutil.copytree(SEALED / "store", tmp_path / "store")
-    store = Store(tmp_path / "store")
-    snapshot = store.resolve(RefQuery.parse("pavroto-2/agama@latest"))
-    with store.reading(snapshot), Identity.read(SSH_IDENTITY) as identity:
+@contextmanager
+def opened_again(directory: Path, name: str, key: Path = IDENTITY) -> Iterator[OpenedSnapshot]:
+    """A snapshot by the whole way that a restore takes; in a copy of the store, for its locks."""
+    shutil.copytree(SEALED / "store", directory / "store")
+    store = Store(directory / "store")
+    snapshot = store.resolve(RefQuery.parse(f"{name}@latest"))
+    with store.reading(snapshot), Identity.read(key) as identity:
         opened = OpenedSnapshot(snapshot, identity)
         opened.check_stored()
         opened.check_identity()
+        yield opened
+
+
+@pytest.mark.parametrize("name", ["pavroto-2/agama", "pavroto-2/logs", "pavroto-2/etc", "pavroto-1/ansible"])
+def test_its_content_still_passes_the_checks_of_its_kind(tmp_path: Path, name: str) -> None:
+    """A check may not become so strict that it refuses what an earlier version stored."""
+    with opened_again(tmp_path, name) as opened:
+        checks = KINDS[opened.manifest.kind].checks(opened)
+        assert checks
+        for artifact, check in checks.items():
+            with opened.chunks(artifact) as chunks:
+                for chunk in chunks:
+                    check.feed(chunk)
+            check.finish()
+
+
+def test_files_are_still_listed(tmp_path: Path) -> None:
+    """Every type of member, with owner, size and attributes."""
+    with opened_again(tmp_path, "pavroto-2/etc") as opened:
+        found = {member.name: member for member in Files.members(opened)}
+    assert [(name, member.kind) for name, member in found.items() if "long" not in name] == [
+        ("etc", "directory"),
+        ("etc/empty", "directory"),
+        ("etc/fifo", "fifo"),
+        ("etc/hostname", "file"),
+        ("etc/localtime", "symbolic link"),
+        ("etc/mailname", "hard link"),
+        ("etc/shadow", "file"),
+        ("etc/sparse", "file"),
+    ]
+    assert found["etc/hostname"].attributes == {b"SCHILY.xattr.user.note": b"kept \xff"}
+    assert (found["etc/shadow"].mode, found["etc/sparse"].size, found["etc/sparse"].sparse) == (0o640, 50 << 20, True)
+
+
+def test_a_bundle_is_still_cloned(tmp_path: Path) -> None:
+    """By stock git, with its branch checked out."""
+    bundle = tmp_path / "repo.bundle"
+    with opened_again(tmp_path, "pavroto-1/ansible") as opened, opened.chunks("repo.bundle") as chunks:
+        bundle.write_bytes(b"".join(chunks))
+    subprocess.run(["git", "clone", "--quiet", bundle, tmp_path / "work"], check=True)
+    assert (tmp_path / "work/site.yml").read_text().startswith("- hosts: all\n")
+
+
+def test_a_snapshot_is_still_opened_by_an_ssh_key(tmp_path: Path) -> None:
+    """With the second recipient's key."""
+    with opened_again(tmp_path, "pavroto-2/agama", SSH_IDENTITY) as opened:
         assert opened.read("accounts.sql").startswith(b"SET SESSION sql_mode='';\nCREATE ROLE")
         assert opened.read("dump.sql").rstrip().splitlines()[-1].startswith(b"-- Dump completed")
