@@ -16,10 +16,10 @@ REPEAT = """\
 ## To repeat it
 
 ```sh
-make bench                        # the tables and the profile
-make bench GROWTH=1               # the charts of growth
-make bench ONLY=pull,profile      # some parts; the others keep their figures
-python -m tests.bench.report      # writes this page anew
+make bench                                # the tables and the profile
+make bench GROWTH=1                       # the charts of growth
+make bench ONLY=pull,profile              # some parts; the others keep their figures
+.venv/bin/python -m tests.bench.report    # writes this page anew
 ```
 
 Nothing else should run meanwhile. It needs the packages that `make bench` installs, and root for the slow link.
