@@ -96,7 +96,7 @@ def _tables(results: Results) -> str:
     if beside:
         found += ["\n## Beside it\n", *_table(beside, judged=False)]
     if missing:
-        found += [f"\nLeft out, for these results do not hold it: {'; '.join(missing)}."]
+        found += ["\nLeft out, for these results do not hold it:\n", *(f"- {text}" for text in missing)]
     return "\n".join(found) + "\n"
 
 
