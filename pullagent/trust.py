@@ -7,7 +7,8 @@ from pathlib import Path
 from pullagent.errors import HostKeyError
 from pullagent.host import Limits, Login
 from pullagent.host.keys import HostKey, fetch_host_key, lines_without, pinned_keys
-from pullagent.store.durable import alone_in, replace_durably, storing
+from pullagent.store.durable import replace_durably, storing
+from pullagent.store.locks import alone_in
 
 
 @dataclass(frozen=True)

@@ -83,9 +83,10 @@ LAYERS = """
     stray identities     identities
     store and seal       store seal plausibility retention
     identities' locks    keys
+    its tree             store.catalogue store.staging
     a look into it       store.look
     notes on mirrors     store.mirrors
-    its file system      store.durable
+    its file system      store.durable store.locks
     its strangers, marks  store.foreign store.damage
     the ledger           ledger
     how it saw the clock  clock

@@ -1,15 +1,12 @@
-"""What the store asks of a file system: locks that no dead process keeps, and writes that are on disk at once."""
+"""What the store asks of a file system: writes that are on disk when they return, and reads that follow no link."""
 
 import errno
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pullagent.errors import LockedError, StoreError, store_error
-from pullagent.model import StopSignal
+from pullagent.errors import store_error
 
 _DESCRIPTION_BYTES = 8 << 20
 
@@ -21,45 +18,6 @@ def directories(directory: Path) -> list[str]:
             return [e.name for e in entries if e.is_dir(follow_symlinks=False)]
     except FileNotFoundError:
         return []
-
-
-def lock(descriptor: int, mode: int, busy: LockedError, wait_s: float = 0.0, stop: StopSignal | None = None) -> None:
-    """Take a lock of `mode` on an open file within `wait_s` seconds; raises `busy` when another has it, or Stopped."""
-    stop = stop or StopSignal()
-    deadline = time.monotonic() + wait_s
-    while True:
-        try:
-            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
-            return
-        except BlockingIOError as error:
-            if time.monotonic() >= deadline:
-                raise busy from error
-        except OSError as error:
-            raise StoreError(f"a lock cannot be taken: {error.strerror}", "look at the disk and its log") from error
-        stop.wait(0.2)
-        stop.check()
-
-
-@contextmanager
-def flocked(path: Path) -> Iterator[None]:
-    """Hold a lock that nobody keeps for long, waiting for it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def alone_in(directory: Path) -> Iterator[None]:
-    """Hold the lock of a directory whose files are about to be replaced, waiting for it; it leaves no file behind."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def replace_durably(path: Path, data: bytes, mode: int) -> None:
