@@ -6,6 +6,7 @@
     ├── HostError                 1   the production host could not be reached or used
     │   ├── HostKeyError         13   its key is not the pinned one
     │   ├── Denied                1   it does not let the key in, or its gate not run a command
+    │   ├── ProgramMissing        1   it lacks a program that hosts.toml has it use
     │   ├── ConnectionLost        1   the connection ended, stalled or ran out of time
     │   └── CommandFailed         1   a remote command ended with a bad status
     ├── SourceError               1   the database refuses, lacks or hides something
@@ -77,6 +78,12 @@ class HostKeyError(HostError):
 
 class Denied(HostError):
     """The host does not let the key in, or its gate does not let it run a command."""
+
+    lasting = True
+
+
+class ProgramMissing(HostError):
+    """The host lacks a program that hosts.toml has it use."""
 
     lasting = True
 

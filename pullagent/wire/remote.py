@@ -9,7 +9,7 @@ from dataclasses import replace
 import zstandard
 
 from pullagent.diagnosis import Diagnosis, bad, good, of_error
-from pullagent.errors import CommandFailed, ContentError, HostError, PullAgentError, Stopped
+from pullagent.errors import CommandFailed, ContentError, HostError, ProgramMissing, PullAgentError, Stopped
 from pullagent.model import Address, Manner, Packed, StopSignal
 from pullagent.sources.base import Remote, Source, Stream
 from pullagent.wire.choice import Choice, Past, by_link, may_pay
@@ -64,8 +64,8 @@ def wired(
 ) -> Wire:
     """A host with the manner of hosts.toml for the streams of `source`.
 
-    `past`, asked for only where it counts: the source's last good snapshot. HostError where the host must compress and
-    has no zstd program.
+    `past`, asked for only where it counts: the source's last good snapshot. ProgramMissing where the host must compress
+    and has no zstd program.
     """
     streams = source.streams()
     choice = _choose(remote, manner, past, pace) if streams else Choice(False)
@@ -76,7 +76,7 @@ def _choose(remote: Remote, manner: Manner, past: Callable[[], Past | None], pac
     if manner.wire == "zstd":
         version = _version(remote)
         if version is None:
-            raise HostError(
+            raise ProgramMissing(
                 f"{remote.name}: there is no zstd program, and hosts.toml has it compress", _install(remote.name)
             )
         return Choice(True, zstd=version)

@@ -11,7 +11,16 @@ import pytest
 from pullagent import run as runs
 from pullagent.clock import VOUCHED
 from pullagent.config import Config
-from pullagent.errors import CommandFailed, ConfigError, Denied, HostKeyError, PullAgentError, SourceError, Stopped
+from pullagent.errors import (
+    CommandFailed,
+    ConfigError,
+    Denied,
+    HostKeyError,
+    ProgramMissing,
+    PullAgentError,
+    SourceError,
+    Stopped,
+)
 from pullagent.gate import REFUSED, REFUSED_STATUS
 from pullagent.ledger import Ledger
 from pullagent.model import Observer, Refusal, RunReport, SnapshotRef, SourceName, StopSignal
@@ -83,9 +92,10 @@ def test_one_attempt_unless_told(tmp_path: Path) -> None:
         (HostKeyError("its key is not the pinned one"), 13),
         (Denied("login was denied"), 1),
         (ConfigError("the SSH key does not exist"), 2),
+        (ProgramMissing("there is no zstd program"), 1),
         (CommandFailed("status 126", status=REFUSED_STATUS, stderr=f"{REFUSED}\n"), 1),
     ],
-    ids=["host key", "login", "configuration", "gate"],
+    ids=["host key", "login", "configuration", "program", "gate"],
 )
 def test_what_needs_hands_is_not_tried_again(tmp_path: Path, error: PullAgentError, code: int) -> None:
     """What stays as it is until somebody acts is told at once."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pullagent.errors import CommandFailed, HostError, Stopped
+from pullagent.errors import CommandFailed, ProgramMissing, Stopped
 from pullagent.model import Manner, SourceName, StopSignal
 from pullagent.sources.base import Stream
 from pullagent.turns import pick
@@ -87,7 +87,7 @@ def test_zstd_asks_for_the_program_alone() -> None:
 
 def test_zstd_without_the_program() -> None:
     """What hosts.toml asks for and the host cannot do is an error, with what to type."""
-    with pytest.raises(HostError, match="no zstd program") as told:
+    with pytest.raises(ProgramMissing, match="no zstd program") as told:
         chosen(Asked(zstd=absent()), "zstd")
     assert "apt-get install zstd" in told.value.hint
     assert 'wire = "plain"' in told.value.hint
