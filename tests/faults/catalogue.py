@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-STAGES = ("connect", "pull", "seal", "publish", "store", "prune", "stored")
+STAGES = ("connect", "pull", "seal", "publish", "store", "prune", "stored", "restore")
 _STAGE_TEXT = {
     "connect": "between agent and host",
     "pull": "on the production host",
@@ -15,6 +15,7 @@ _STAGE_TEXT = {
     "store": "the store's disk and directory",
     "prune": "while snapshots are removed",
     "stored": "in stored snapshots",
+    "restore": "while something is restored",
 }
 _Test = TypeVar("_Test", bound=Callable[..., object])
 

@@ -58,7 +58,7 @@ def place(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with ProductionHost(tmp_path_factory.mktemp("faults") / "host") as host:
         host.seed(rows=60, points=600)
         add_bulk(host.server)
-        yield _prepared(Bench(tmp_path_factory.mktemp("bench") / "backup", host, zygote))
+        yield prepared(Bench(tmp_path_factory.mktemp("bench") / "backup", host, zygote))
 
 
 @pytest.fixture(scope="session")
@@ -67,10 +67,11 @@ def mysql_place(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with ProductionHost(tmp_path_factory.mktemp("faults") / "host", MySQL, influx=False) as host:
         host.seed(rows=60)
         add_bulk(host.server)
-        yield _prepared(Bench(tmp_path_factory.mktemp("bench") / "backup", host, zygote))
+        yield prepared(Bench(tmp_path_factory.mktemp("bench") / "backup", host, zygote))
 
 
-def _prepared(bench: Bench) -> Place:
+def prepared(bench: Bench) -> Place:
+    """A bench that holds two good snapshots of every source."""
     for _ in range(2):
         bench.run("run").succeeded()
     contents = Contents(bench.identity)

@@ -222,7 +222,7 @@ class Files:
         """
         if not machine.programs("tar"):
             raise SourceError("there is no program tar here, which a drill needs", "apt-get install tar")
-        # started for the guard beside it, which removes the directory should pullagent be killed
+        # for the guard beside it, which removes the directory should pullagent be killed
         machine.serve(["/bin/sleep", "infinity"], "true")
         return Throwaway(self, None)
 

@@ -171,6 +171,8 @@ class Git:
         cloned, with every file of the tree checked out.
         """
         machine.read("# pullagent: git's version\ngit version\n")
+        # for the guard beside it, which removes the directory should pullagent be killed
+        machine.serve(["/bin/sleep", "infinity"], "true")
         there = _Rehearsed(str(machine.directory / "restored.git"))
         return Throwaway(there, None)
 
