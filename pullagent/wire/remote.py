@@ -134,33 +134,11 @@ def _bytes_per_s(remote: Remote, pace: Pace | None) -> float:
     return (count - at) / max(time.monotonic() - begun, 1e-6)
 
 
-class _Slowed:
-    """A stream no faster than its host may be read."""
+class _Through:
+    """A stream that passes through our hands."""
 
-    def __init__(self, output: Stream, pace: Pace) -> None:
-        self._output, self._pace = output, pace
-
-    @property
-    def stderr(self) -> str:
-        """What the command wrote to standard error."""
-        return self._output.stderr
-
-    @property
-    def status(self) -> int | None:
-        """How it ended."""
-        return self._output.status
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._output:
-            self._pace.take(len(chunk))
-            yield chunk
-
-
-class _Unpacked:
-    """A stream that comes as one zstd frame, decompressed, each chunk with the bytes that it came as."""
-
-    def __init__(self, output: Stream, name: str) -> None:
-        self._output, self._name = output, name
+    def __init__(self, output: Stream) -> None:
+        self._output = output
 
     @property
     def stderr(self) -> str:
@@ -171,6 +149,27 @@ class _Unpacked:
     def status(self) -> int | None:
         """How the command ended, not zstd."""
         return self._output.status
+
+
+class _Slowed(_Through):
+    """A stream no faster than its host may be read."""
+
+    def __init__(self, output: Stream, pace: Pace) -> None:
+        super().__init__(output)
+        self._pace = pace
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._output:
+            self._pace.take(len(chunk))
+            yield chunk
+
+
+class _Unpacked(_Through):
+    """A stream that comes as one zstd frame, decompressed, each chunk with the bytes that it came as."""
+
+    def __init__(self, output: Stream, name: str) -> None:
+        super().__init__(output)
+        self._name = name
 
     def __iter__(self) -> Iterator[bytes]:
         frame, came, passed = Frame(), bytearray(), 0

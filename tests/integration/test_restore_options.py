@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.agent import AGAMA, Agent
+from tests.integration import places
+from tests.integration.agent import AGAMA
+from tests.integration.places import PRODUCTS
 from tests.integration.wrappers import CLIENTS, wrap
 from tests.lab.data import checksums
 from tests.lab.mariadb import MariaDB
 from tests.lab.mysql import MySQL
-from tests.lab.production import ProductionHost
 
-KINDS = [MariaDB, pytest.param(MySQL, marks=pytest.mark.mysql)]
 # for what does not depend on how a product writes its dumps
 one_product = pytest.mark.parametrize("place", [MariaDB], indirect=True, scope="module")
 ROWS, FEW = 40_000, 500
@@ -38,16 +38,13 @@ INSERT INTO `odd counter` (`x`, `text`) SELECT `a` % 17, `text` FROM `large one`
 """
 
 
-class Place:
+class Place(places.Place):
     """A host with large tables, its backup server with one snapshot, and what the database held."""
 
     def __init__(self, directory: Path, kind: type[MariaDB] | type[MySQL]) -> None:
-        self.host = ProductionHost(directory / "host", kind)
-        self.host.start()
-        self.host.seed(rows=60, points=600)
+        super().__init__(directory, kind)
         settings = LARGE if kind is MariaDB else LARGE.replace("max_recursive_iterations", "cte_max_recursion_depth")
         self.host.server.load(settings, "agama")
-        self.agent = Agent(directory / "backup", self.host)
         self.agent.call("run").succeeded()
         self.before = checksums(self.host.server)
 
@@ -57,14 +54,11 @@ class Place:
         return {k.partition(".")[2]: v for k, v in found.items() if k.startswith("rows ")}
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=PRODUCTS)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """One for each product."""
-    made = Place(tmp_path_factory.mktemp("place"), request.param)
-    try:
+    with Place.of(request, tmp_path_factory) as made:
         yield made
-    finally:
-        made.host.destroy()
 
 
 def empty(place: Place) -> None:

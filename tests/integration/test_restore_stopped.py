@@ -15,15 +15,15 @@ import pytest
 from pullagent.errors import Stopped
 from pullagent.host import Host, Limits, Login
 from pullagent.model import Address, StopSignal
+from tests.integration import places
 from tests.integration.agent import AGAMA, HOST, Agent, alive, wait_for_file
+from tests.integration.places import PRODUCTS
 from tests.integration.wrappers import CLIENTS, wrap
 from tests.lab.data import checksums
 from tests.lab.mariadb import MariaDB
 from tests.lab.mysql import MySQL
 from tests.lab.processes import wait_until
-from tests.lab.production import ProductionHost
 
-KINDS = [MariaDB, pytest.param(MySQL, marks=pytest.mark.mysql)]
 # One session hangs once it has been given its first rows; the others load on.
 HANGING = """#!/bin/bash
 [[ "$*" == *--binary-mode* ]] || exec {real} "$@"
@@ -35,14 +35,11 @@ exec sleep 300
 """
 
 
-class Place:
+class Place(places.Place):
     """A seeded host without InfluxDB, its backup server with one snapshot, and what the database held."""
 
     def __init__(self, directory: Path, kind: type[MariaDB] | type[MySQL]) -> None:
-        self.host = ProductionHost(directory / "host", kind, influx=False)
-        self.host.start()
-        self.host.seed(rows=60)
-        self.agent = Agent(directory / "backup", self.host)
+        super().__init__(directory, kind, influx=False)
         self.agent.call("run").succeeded()
         self.before = checksums(self.host.server)
 
@@ -65,14 +62,11 @@ class Place:
         assert checksums(self.host.server) == self.before
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=PRODUCTS)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """One for each product."""
-    made = Place(tmp_path_factory.mktemp("place"), request.param)
-    try:
+    with Place.of(request, tmp_path_factory) as made:
         yield made
-    finally:
-        made.host.destroy()
 
 
 def says_what_is_left(err: bytes, agent: Agent, code: int) -> None:

@@ -6,25 +6,20 @@ from typing import Any
 
 import pytest
 
-from tests.integration.agent import Agent
+from tests.integration import places
+from tests.integration.places import PRODUCTS
 from tests.integration.runbook import Operator, pattern, stock_clients
 from tests.lab.data import checksums, influx_points
 from tests.lab.keys import public_text, ssh_keypair
 from tests.lab.mariadb import MariaDB
 from tests.lab.mysql import MySQL
-from tests.lab.production import ProductionHost
-
-KINDS = [MariaDB, pytest.param(MySQL, marks=pytest.mark.mysql)]
 
 
-class Place:
+class Place(places.Place):
     """A host with its backup server, which has pulled it, and what was there."""
 
     def __init__(self, directory: Path, kind: type[MariaDB] | type[MySQL]) -> None:
-        self.host = ProductionHost(directory / "host", kind)
-        self.host.start()
-        self.host.seed(rows=60, points=600)
-        self.agent = Agent(directory / "backup", self.host)
+        super().__init__(directory, kind)
         # the operator's key is the host's own, and the pull key another
         pull = ssh_keypair(self.agent.directory / "id_pull")
         with self.host.sshd.authorized_keys.open("a") as file:
@@ -39,14 +34,11 @@ class Place:
         return checksums(self.host.server), influx_points(self.host.influxdb, "logs")
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=PRODUCTS)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """One for each product; each test loses the host anew."""
-    made = Place(tmp_path_factory.mktemp("place"), request.param)
-    try:
+    with Place.of(request, tmp_path_factory) as made:
         yield made
-    finally:
-        made.host.destroy()
 
 
 def test_without_pullagent(place: Place) -> None:

@@ -48,16 +48,22 @@ def log_in(host: ProductionHost, directory: Path, key: Path) -> None:
         pass
 
 
-def test_an_unknown_host_key(agent: Agent) -> None:
-    """A host whose key is not pinned gets no login attempt; once `trust` has pinned it, the run succeeds."""
-    sshd = agent.host.sshd
-    agent.known_hosts.write_text("")
+def is_let_in_by_trust_alone(agent: Agent, sshd: Sshd) -> None:
+    """A run reaches the server and gives it no login attempt, until `trust` has pinned its key."""
     before = sshd.log.stat().st_size
     agent.fails(AGAMA, code=13, error="not pinned", hint=f"pullagent trust {HOST}")
     said = said_since(sshd, before)
     assert "Connection from" in said
     assert login_words(said) == []
     agent.succeeds_after(lambda: agent.call("trust", HOST, "--fingerprint", fingerprint(sshd)).succeeded(), AGAMA)
+
+
+def test_an_unknown_host_key(agent: Agent) -> None:
+    """A host whose key is not pinned gets no login attempt; once `trust` has pinned it, the run succeeds."""
+    sshd = agent.host.sshd
+    agent.known_hosts.write_text("")
+    before = sshd.log.stat().st_size
+    is_let_in_by_trust_alone(agent, sshd)
     assert "Accepted publickey" in said_since(sshd, before)
 
 
@@ -305,12 +311,7 @@ def test_the_host_behind_a_gateway_must_be_pinned_too(agent: Agent, gateway: Ssh
     """A pinned gateway does not vouch for the host behind it: unknown, it gets no login attempt; `trust` reaches it."""
     behind = agent.host.sshd
     agent.known_hosts.write_text(gateway.known_hosts_line() + "\n")
-    before = behind.log.stat().st_size
-    agent.fails(AGAMA, code=13, error="not pinned", hint=f"pullagent trust {HOST}")
-    said = said_since(behind, before)
-    assert "Connection from" in said
-    assert login_words(said) == []
-    agent.succeeds_after(lambda: agent.call("trust", HOST, "--fingerprint", fingerprint(behind)).succeeded(), AGAMA)
+    is_let_in_by_trust_alone(agent, behind)
 
 
 def test_a_gateway_that_is_down(agent: Agent, gateway: Sshd) -> None:

@@ -14,13 +14,13 @@ from typing import ClassVar
 
 from tests.lab.cache import copy_tree
 from tests.lab.errors import LabError
-from tests.lab.processes import Process, plain_environment, run
+from tests.lab.processes import Server, plain_environment, run
 
 SOCKET_PATH_BYTES = 100  # Linux allows 107; the server adds suffixes for its lock files.
 _ESCAPES = {ord("n"): "\n", ord("t"): "\t", ord("0"): "\0", ord("\\"): "\\"}
 
 
-class DatabaseServer(ABC):
+class DatabaseServer(Server, ABC):
     """One server below `directory`, reachable only over `socket`; constructing starts nothing.
 
     The OS user that runs it logs in over the socket without a password, as `account`@localhost with all
@@ -34,6 +34,7 @@ class DatabaseServer(ABC):
     """Patterns of system programs that a host with this server does not have."""
 
     def __init__(self, directory: Path, options: Sequence[str] = ()) -> None:
+        super().__init__()
         self.directory = directory
         self.data = directory / "data"
         self.log = directory / "server.log"
@@ -42,7 +43,6 @@ class DatabaseServer(ABC):
         self.started_in = 0.0
         self._options = tuple(options)
         self.within: tuple[str, ...] = ()
-        self._process = Process()
 
     @property
     @abstractmethod
@@ -56,11 +56,6 @@ class DatabaseServer(ABC):
     @abstractmethod
     def _server_argv(self, data: Path, socket: Path) -> list[str | Path]:
         """The server's command line, `options` left out."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether it is running."""
-        return self._process.alive
 
     @property
     def pid(self) -> int:
@@ -78,17 +73,9 @@ class DatabaseServer(ABC):
         self._process.wait_ready(self._answers, 60, f"{self.kind} on {self.socket}")
         self.started_in = time.monotonic() - began
 
-    def stop(self) -> None:
-        """An orderly shutdown; the data stay."""
-        self._process.stop(30)
-
-    def kill(self) -> None:
-        """KILL; the data stay as a crash leaves them."""
-        self._process.kill()
-
     def destroy(self) -> None:
         """End it and delete all data; `start` then begins with an empty server on the same socket."""
-        self._process.kill()
+        self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
         self.socket.unlink(missing_ok=True)
 

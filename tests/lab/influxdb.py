@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.errors import LabError
-from tests.lab.processes import Process, free_port, plain_environment, wait_free
+from tests.lab.processes import Server, free_port, plain_environment, wait_free
 
 DAEMON = "/usr/bin/influxd"
 ADMIN = ("root", "admin pa$$ w'ord")
 
 
-class InfluxDB:
+class InfluxDB(Server):
     """One server below `directory`, on loopback; constructing starts nothing.
 
     `http_port`, `backup_port`: given to rebuild a server at the same place. With `auth` the first start
@@ -35,6 +35,7 @@ class InfluxDB:
         backup_port: int | None = None,
         auth: bool = False,
     ) -> None:
+        super().__init__()
         self.directory = directory
         self.http_port = http_port or free_port()
         self.backup_port = backup_port or free_port()
@@ -42,12 +43,6 @@ class InfluxDB:
         self.config_file = directory / "influxdb.conf"
         self.log = directory / "influxd.log"
         self.started_in = 0.0
-        self._process = Process()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it is running."""
-        return self._process.alive
 
     def start(self) -> None:
         """Start with the data that are there, or with none; returns when both ports answer."""
@@ -66,17 +61,9 @@ class InfluxDB:
             self.query(f'CREATE USER "{name}" WITH PASSWORD {quoted(password)} WITH ALL PRIVILEGES')
         self.started_in = time.monotonic() - began
 
-    def stop(self) -> None:
-        """An orderly shutdown; the data stay."""
-        self._process.stop(30)
-
-    def kill(self) -> None:
-        """KILL; the data stay as a crash leaves them."""
-        self._process.kill()
-
     def destroy(self) -> None:
         """End it and delete all data and the configuration; `start` then begins empty on the same ports."""
-        self._process.kill()
+        self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def query(self, q: str, db: str | None = None) -> dict[str, Any]:

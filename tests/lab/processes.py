@@ -226,3 +226,23 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     if pipe is None:
         raise LabError("the guard has no pipe")
     return pipe
+
+
+class Server:
+    """What is said to every server of the laboratory, whichever program it is."""
+
+    def __init__(self) -> None:
+        self._process = Process()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is running."""
+        return self._process.alive
+
+    def stop(self) -> None:
+        """An orderly shutdown; the data stay."""
+        self._process.stop(30)
+
+    def kill(self) -> None:
+        """KILL; the data stay as a crash leaves them."""
+        self._process.kill()
