@@ -5,6 +5,7 @@ what went in, are both part of the result. Format: https://age-encryption.org/v1
 """
 
 import errno
+import fcntl
 import hashlib
 import os
 import select
@@ -386,12 +387,16 @@ def _age(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=pass_fds,
-            pipesize=_PIPE_BYTES,
         )
     except FileNotFoundError as error:
         raise SealError("the age program is not installed here", "apt-get install age") from error
     except OSError as error:
         raise SealError(f"the age program cannot be run: {error.strerror}", "which age; apt-get install age") from error
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            # faster, no more: the kernel lets an account have 64 such pipes, and a run may have more streams
+            with suppress(OSError):
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     age = _Age(process, stop or StopSignal())
     try:
         yield age

@@ -1,5 +1,6 @@
 """Sealing and unsealing: what goes in comes out, with pullagent and with the stock programs, and only with the key."""
 
+import fcntl
 import hashlib
 import os
 import random
@@ -115,6 +116,21 @@ def test_streams_side_by_side(tmp_path: Path) -> None:
 
     with nothing_left(), ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(8)))
+
+
+def test_streams_side_by_side_need_no_large_pipes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel gives an account without rights 64 of them: the 22nd age at once must start all the same."""
+    real = fcntl.fcntl
+
+    def refusing(file: int, command: int, argument: int = 0) -> int:
+        if command == fcntl.F_SETPIPE_SZ:
+            raise PermissionError(1, "Operation not permitted")
+        return real(file, command, argument)
+
+    monkeypatch.setattr(fcntl, "fcntl", refusing)
+    data = random.Random(9).randbytes(700_000)
+    with nothing_left():
+        assert unsealed(path, sealed(path, data)) == data
 
 
 def test_an_ssh_key_is_a_recipient(path: Path) -> None:
