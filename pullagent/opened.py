@@ -36,7 +36,7 @@ class OpenedSnapshot:
 
     @contextmanager
     def chunks(self, name: str) -> Iterator[Iterator[bytes]]:
-        """The plain bytes of an artifact, at most 1 MiB at a time; checked against the manifest at their end."""
+        """The plain bytes of an artifact, at most 4 MiB at a time; checked against the manifest at their end."""
         self.step(name, self.manifest.artifact(name).plain_bytes)
 
         def counted(stream: Iterator[bytes]) -> Iterator[bytes]:

@@ -23,11 +23,13 @@ from pullagent.errors import DamageError, SealError, UsageError, WrongIdentity, 
 from pullagent.manifest import ArtifactEntry
 from pullagent.model import Packed, Sealed, StopSignal
 
-CHUNK = 1 << 20
+# long enough that decompression and what is done with it, one thread each, seldom wait for each other
+CHUNK = 4 << 20
 SUFFIX = ".zst.age"
 _PIPE_BYTES = 1 << 20
 # fits the cache of a core: larger reads hash no faster
 _READ_BYTES = 256 << 10
+_SEALED_READ_BYTES = 128 << 10
 _STOP_TICK_S = 0.5
 # two threads, for compression is three quarters of the work; jobs of a quarter of the library's size keep them small
 _THREADS, _JOB = 2, 2 << 20
@@ -124,7 +126,7 @@ def seal(
 
 
 def unseal(path: Path, entry: ArtifactEntry, identity: Identity) -> Generator[bytes, None, None]:
-    """Decrypt and decompress a stored file into chunks of at most 1 MiB.
+    """Decrypt and decompress a stored file into chunks of at most 4 MiB.
 
     After the last chunk the size and SHA-256 of the plain stream are compared with `entry`: DamageError when they
     differ, or the file is none, WrongIdentity when the identity does not open it, SealError when age fails otherwise.
@@ -133,7 +135,9 @@ def unseal(path: Path, entry: ArtifactEntry, identity: Identity) -> Generator[by
     arguments = ["-d", "-i", f"/proc/self/fd/{identity.descriptor}"]
     # age is given what was opened here: by the path it would follow a link
     with stored_file(path) as file, _age(arguments, pass_fds=(identity.descriptor,), source=file) as age:
-        reader = zstandard.ZstdDecompressor().stream_reader(age.stdout, read_size=CHUNK // 8, read_across_frames=True)
+        reader = zstandard.ZstdDecompressor().stream_reader(
+            age.stdout, read_size=_SEALED_READ_BYTES, read_across_frames=True
+        )
         try:
             while chunk := reader.read(CHUNK):
                 digest.update(chunk)

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -71,9 +72,7 @@ class Output:
         tail = _Tail(self._receive)
         tail.start()
         try:
-            for chunk in chunks:
-                self._stop.check()
-                self._transmit(memoryview(chunk))
+            self._transmit_all(chunks)
             self._channel.shutdown_write()
         except (OSError, EOFError, paramiko.SSHException) as error:
             # the command ended before it had read all: its status says more than the broken pipe
@@ -102,6 +101,23 @@ class Output:
             for chunk in chunks:
                 self._transmit(memoryview(chunk))
             self._channel.shutdown_write()
+
+    def _transmit_all(self, chunks: Iterable[bytes]) -> None:
+        """Send each chunk while the next one is being made."""
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="transmit") as transmitter:
+            try:
+                under_way = None
+                for chunk in chunks:
+                    self._stop.check()
+                    if under_way is not None:
+                        under_way.result()
+                    under_way = transmitter.submit(self._transmit, memoryview(chunk))
+                if under_way is not None:
+                    under_way.result()
+            except BaseException:
+                # what is still being sent must not be waited for
+                self._shut()
+                raise
 
     def _transmit(self, view: memoryview) -> None:
         # in pieces of one packet: Channel.sendall() copies what is left after each packet
