@@ -161,7 +161,8 @@ def _show(report: "DrillReport", *, as_json: bool) -> None:
 
 
 def _render(report: "DrillReport", *, every: bool) -> None:
-    shown = report.objects if every else report.differing
+    # where it was is gone by now
+    shown = [o for o in report.objects if o.kind != "directory"] if every else report.differing
     if shown:
         restored.show(shown)
     verdict = "everything came back"
@@ -169,8 +170,8 @@ def _render(report: "DrillReport", *, every: bool) -> None:
         verdict = f"NOT EQUAL: {len(report.differing)} of {len(report.objects)} differ"
     where = report.target
     if report.account is not None:
-        served = f"a throwaway server of {where}, which ran"
-        where = f"{served if report.served else where} as {report.account}"
+        served = f"a throwaway server of {where}, which ran" if report.served else f"{where},"
+        where = f"{served} as {report.account}"
     took, alone, later = (ui.duration(s) for s in (report.took_s, report.load_s, report.projected_s))
     lines = [
         ("drilled", f"{report.ref}, {ui.size(report.plain_bytes)}, at {rfc3339(datetime.now(UTC))}"),

@@ -1,5 +1,6 @@
 """Files of a host: backed up by tar, listed, put back and compared, through the real command line and sshd."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -194,3 +195,7 @@ def test_a_drill_unpacks_and_compares_here(place: Place) -> None:
     assert (expected, equal) == (found, True)
     directory = next(name for name in objects(done) if name != str(place.tree))
     assert not Path(directory).exists()
+    told = place.agent.call("drill", f"{ETC}@latest", "--identity", place.agent.identity).succeeded().out
+    assert re.search(r"^on: +this machine, as \S+$", told, re.M)
+    assert f"1 object, {len(seen(place.tree)) - 1:,} entries: everything came back" in told
+    assert not re.search("server|holds what came back", told)

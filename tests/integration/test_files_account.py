@@ -105,6 +105,15 @@ def test_the_account_pulls_what_only_root_may_read(site: Site) -> None:
     assert line.split()[1:3] == [f"{shadow.st_uid}:{shadow.st_gid}", str(shadow.st_size)]
 
 
+def test_a_host_without_sudo_is_told(site: Site) -> None:
+    """What is missing, and how to get it: not a word of the gate, which is in order."""
+    site.host.sshd.hide("sudo")
+    try:
+        site.agent.call("run").failed(1, "sudo", f"apt-get install sudo on {HOST}")
+    finally:
+        site.host.sshd.farm.reset()
+
+
 def test_a_login_without_rights_restores_a_part(site: Site) -> None:
     """All that it chose comes back as its own; that it does so, and whose it was, is said before and after."""
     place = site.inside("/var/lib/ann/mine")
@@ -148,6 +157,7 @@ def test_a_drill_on_another_host_leaves_nothing_there(site: Site) -> None:
         done = site.agent.call("drill", f"{ETC}@latest", *to, "--identity", site.agent.identity).succeeded()
         assert f"1 object, {len(seen(site.system.etc)):,} entries: everything came back" in done.out
         assert "server:" not in done.out
+        assert "holds what came back" not in done.out
         assert ("without root" in done.out) == (user == "ann")
         assert list(home.iterdir()) == []
 
