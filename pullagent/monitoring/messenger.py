@@ -1,7 +1,9 @@
 """One delivery, in a process of its own that its starter can end: a hanging name server or a library cannot hold a run.
 
 Standard input: a JSON object with `url`, `title`, `body`, `limit_s`, and `ping` (a POST; else a message through
-apprise). The last line of standard output: why it was not delivered, without any part of the URL; empty when it was.
+apprise). The first line of standard output: when the delivery itself began, in seconds of the monotonic clock, for that
+a library takes long to load on a busy machine is no fault of the other end. The last: why it was not delivered, without
+any part of the URL; empty when it was.
 Nothing of the package is imported: it starts quickly, and whatever apprise brings stays out of the run's memory.
 """
 
@@ -10,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -19,7 +22,7 @@ def main() -> None:
     """Deliver, and say how it went."""
     order = json.loads(Path("/dev/stdin").read_bytes())
     # should nobody be left to end it
-    signal.alarm(int(order["limit_s"]) + 30)
+    signal.alarm(int(order["limit_s"]) + 90)
     logging.disable(logging.CRITICAL)
     try:
         problem = _ping(order) if order["ping"] else _message(order)
@@ -28,10 +31,15 @@ def main() -> None:
     os.write(1, f"\n{problem}".encode())
 
 
+def _begin() -> None:
+    os.write(1, f"{time.monotonic()}\n".encode())
+
+
 def _ping(order: dict[str, str]) -> str:
     request = urllib.request.Request(order["url"], data=order["body"].encode(), method="POST")
     request.add_header("Content-Type", "text/plain; charset=utf-8")
     request.add_header("User-Agent", "pullagent")
+    _begin()
     with urllib.request.urlopen(request, timeout=float(order["limit_s"])) as answer:
         answer.read(1024)
     return ""
@@ -45,6 +53,7 @@ def _message(order: dict[str, str]) -> str:
     service = apprise.Apprise()
     if not service.add(order["url"]):
         return "apprise knows no such URL"
+    _begin()
     return "" if service.notify(title=order["title"], body=order["body"]) else "apprise could not deliver it"
 
 

@@ -1,6 +1,8 @@
 """Pings and messages to the outside: each in a process of its own, bounded in time, failing nothing."""
 
 import json
+import os
+import select
 import subprocess
 import sys
 import time
@@ -15,15 +17,19 @@ from pullagent.tables import is_http_url
 _MESSENGER = Path(__file__).with_name("messenger.py")
 # as JSON, still less than a pipe takes while nobody reads it
 _MOST = 10_000
+# for an interpreter and a library, which a busy machine may have to read from its disk
+_START_S = 60.0
+# to hear of one that has long been delivered: a run asks when it is over
+_LEAST_S = 1.0
 
 
 @dataclass(frozen=True)
 class _Delivery:
-    """One on its way. `what` names it without its URL; `deadline` is by the monotonic clock."""
+    """One on its way. `what` names it without its URL; its process was started at `started`, by the monotonic clock."""
 
     what: str
     process: "subprocess.Popen[bytes]"
-    deadline: float
+    started: float
 
 
 class Notifier:
@@ -77,7 +83,7 @@ class Notifier:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
-            self._under_way.append(_Delivery(what, process, time.monotonic() + limit_s))
+            self._under_way.append(_Delivery(what, process, time.monotonic()))
             assert process.stdin is not None
             with process.stdin:
                 process.stdin.write(json.dumps(order).encode())
@@ -116,11 +122,11 @@ def _with(url: str, suffix: str) -> str:
 
 def _result(delivery: _Delivery, limit_s: float) -> str:
     """Why it was not delivered; empty when it was."""
-    process = delivery.process
+    process, begun = delivery.process, _begun(delivery)
     try:
         # communicate would write to the input that is closed by now
         process.stdin = None
-        output, _ = process.communicate(timeout=max(0.0, delivery.deadline - time.monotonic()))
+        output, _ = process.communicate(timeout=max(_LEAST_S, begun + limit_s - time.monotonic()))
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
@@ -128,3 +134,19 @@ def _result(delivery: _Delivery, limit_s: float) -> str:
     if process.returncode:
         return "the messenger ended early"
     return output.decode(errors="replace").rpartition("\n")[2]
+
+
+def _begun(delivery: _Delivery) -> float:
+    """When its process began to deliver; when it was started, if it ended or its time was over before that."""
+    assert delivery.process.stdout is not None
+    output, line = delivery.process.stdout.fileno(), b""
+    while not line.endswith(b"\n"):
+        left_s = delivery.started + _START_S - time.monotonic()
+        byte = os.read(output, 1) if select.select([output], [], [], max(0.0, left_s))[0] else b""
+        if not byte:
+            break
+        line += byte
+    try:
+        return min(float(line), time.monotonic())
+    except ValueError:
+        return delivery.started

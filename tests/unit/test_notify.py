@@ -220,6 +220,44 @@ def test_without_apprise_the_warning_says_what_to_install(
     )
 
 
+def test_what_was_delivered_long_ago_is_no_problem(
+    tmp_path: Path, web: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run asks for its start ping's end when it is over, hours later."""
+    notifier, now = Notifier(config_with(tmp_path, ping_url=web.url)), time.monotonic
+    notifier.ping("/start")
+    wait_until(lambda: notifier._under_way[0].process.poll() is not None, 60, "the messenger has ended")
+    with monkeypatch.context() as patch:
+        patch.setattr("pullagent.monitoring.notify.time.monotonic", lambda: now() + 7200)
+        assert notifier.settle() == []
+    assert web.paths == ["/secret-7f3a/start"]
+
+
+def test_a_busy_machine_costs_no_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is for the other end: that a library takes longer to load than it may take to answer is no failure."""
+    slow = "import time\ntime.sleep(2)\nclass Apprise:\n    def add(self, url): return True\n"
+    slow += "    def notify(self, **_): return True\n"
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow" / "apprise.py").write_text(slow)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "slow"))
+    notifier = Notifier(config_with(tmp_path, message_urls=["mailto://a@pavroto.ttu"], timeout_s=1))
+    notifier.message("title", "body")
+    assert notifier.settle() == []
+
+
+def test_a_messenger_that_does_not_start_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that hangs, on a dead network disk for instance."""
+    (tmp_path / "stuck").mkdir()
+    (tmp_path / "stuck" / "apprise.py").write_text("import time\ntime.sleep(300)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stuck"))
+    monkeypatch.setattr("pullagent.monitoring.notify._START_S", 1.0)
+    notifier = Notifier(config_with(tmp_path, message_urls=["mailto://a@pavroto.ttu"], timeout_s=1))
+    begun = time.monotonic()
+    notifier.message("title", "body")
+    assert notifier.settle() == ["the message was not delivered: no answer within 1 s"]
+    assert time.monotonic() - begun < 20
+
+
 def test_the_ping_url_may_lie_in_a_file(tmp_path: Path, web: WebServer) -> None:
     """So that hosts.toml, of which the store keeps a copy, holds no secret; a missing file fails no run."""
     (tmp_path / "ping").write_text(f"{web.url}\n")
