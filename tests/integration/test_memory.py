@@ -14,7 +14,7 @@ from tests.lab.mariadb import MariaDB
 from tests.lab.production import ProductionHost
 
 LIMIT_MIB = 128
-MEGABYTES = int(os.environ.get("PULLAGENT_TEST_DUMP_MB", "600"))
+MEGABYTES = int(os.environ.get("PULLAGENT_TEST_DUMP_MB", "300"))
 # The true dump of the server, whose one table is given many more rows than it has: first rows line by line as
 # mariadb-dump writes them, then all of a statement on one long line as mysqldump does.
 DUMP = """
@@ -77,7 +77,7 @@ def test_a_run_in_constant_memory(agent: Agent) -> None:
 
 def test_a_compressed_run_in_constant_memory(agent: Agent) -> None:
     """Nor while it comes compressed, and is decompressed here to be looked at."""
-    agent.edit('\nuser = "', '\nwire = "zstd"\nuser = "')
+    agent.edit('\nuser = "', '\nwire = "zstd"\nnice = false\nuser = "')
     peaks = measured(agent, "run", AGAMA)
     agent.reset()
     assert agent.ledger()[-2]["detail"]["wire"] == "zstd"

@@ -163,16 +163,16 @@ def test_a_host_that_may_be_read_slowly(agent: Agent) -> None:
 
 @needs_namespaces
 def test_auto_over_a_slow_link(agent: Agent) -> None:
-    """At 100 Mbit/s the first pull tells what there is to gain, and the second has the host compress."""
+    """At 40 Mbit/s the first pull tells what there is to gain, and the second has the host compress."""
     agent.host.server.load(
         "CREATE DATABASE wide; USE wide; CREATE TABLE wide.rows AS SELECT seq, MD5(seq) AS hash, "
         "CONCAT('somebody', seq % 1000, '@example.org') AS mail, REPEAT('a word or two ', 3) AS text "
-        "FROM seq_1_to_400000"
+        "FROM seq_1_to_300000"
     )
     sshd = agent.host.sshd
     try:
         with cable() as line, Proxy(sshd.port, line.here) as proxy:
-            line.slow_down(100)
+            line.slow_down(40)
             agent.known_hosts.write_text(f"[{line.here}]:{proxy.port} {sshd.host_public_key}\n")
             agent.edit('address = "127.0.0.1"', f'address = "{line.here}"')
             agent.edit(f"\nport = {sshd.port}", f"\nport = {proxy.port}")
@@ -189,4 +189,4 @@ def test_auto_over_a_slow_link(agent: Agent) -> None:
     pulls = [line for line in agent.ledger() if line["event"] == "pull"][-2:]
     print([(p["detail"]["wire"], p["took_s"]) for p in pulls], lines)
     assert [p["detail"]["wire"] for p in pulls] == ["plain", "zstd"]
-    assert "compressed on the wire: the link makes 1" in lines[1]
+    assert "compressed on the wire: the link makes " in lines[1]

@@ -101,7 +101,7 @@ def test_unsealing_takes_constant_memory(path: Path) -> None:
 
     def work() -> None:
         with Identity.read(IDENTITY_FILE) as identity:
-            assert max(len(c) for c in seal.unseal(path, entry, identity)) <= 1 << 20
+            assert max(len(c) for c in seal.unseal(path, entry, identity)) <= seal.CHUNK
 
     assert peak_growth(work) < 48 << 20
 
