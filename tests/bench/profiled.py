@@ -108,6 +108,7 @@ def _around(meter: Meter) -> Iterator[None]:
     from pullagent import seal
     from pullagent.checks.dump import DumpCheck
     from pullagent.host.command import Output
+    from pullagent.seal import age, compressor
 
     set_cipher = Packetizer.set_inbound_cipher
 
@@ -118,8 +119,8 @@ def _around(meter: Meter) -> Iterator[None]:
         for owner, method, name in (
             (Output, "_receive", "receive"),
             (DumpCheck, "feed", "check"),
-            (seal._Compressor, "compress", "compress"),
-            (seal._Age, "send", "send"),
+            (compressor.Compressor, "compress", "compress"),
+            (age.Age, "send", "send"),
         ):
             stack.enter_context(mock.patch.object(owner, method, meter.timed(name, getattr(owner, method))))
         stack.enter_context(mock.patch.object(Packetizer, "set_inbound_cipher", set_inbound))
