@@ -23,6 +23,8 @@ LAYERS = """
     further verbs        cli.drill cli.history cli.init cli.key cli.mirror cli.pin cli.prune cli.status cli.verify
     which there are      cli.verbs
     its progress         cli.progress cli.nagios
+    bars of that         cli.bars
+    what is counted      cli.tally
     its lists            cli.diagnoses cli.members cli.restored
     its screen           cli.ui cli
     its service manager  cli.service cli.streams cli.screen
