@@ -1,6 +1,6 @@
 PYTHON ?= python3
-# three on two cores: many tests wait for servers and limits of time
-PYTEST_FLAGS ?= -n 3 --dist loadfile
+# three on two cores: many tests wait for servers and limits of time; in the order of tests/conftest.py
+PYTEST_FLAGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 BIN := .venv/bin
 COMPILE := pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --allow-unsafe \
 	--strip-extras --no-header --no-annotate
