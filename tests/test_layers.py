@@ -27,6 +27,7 @@ LAYERS = """
     what is counted      cli.tally
     its lists            cli.diagnoses cli.members cli.restored
     its screen           cli.ui cli
+    tables on it         cli.tables
     its service manager  cli.service cli.streams cli.screen
     a whole run          run
     what is told of it   monitoring.announce

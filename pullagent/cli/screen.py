@@ -1,6 +1,7 @@
 """Standard output and standard error. rich is loaded for a terminal alone: elsewhere text goes out as it is."""
 
 import os
+import re
 import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
@@ -10,6 +11,13 @@ if TYPE_CHECKING:
 
 # by them rich can be told of a terminal where there is none
 _CLAIMS = ("FORCE_COLOR", "TTY_COMPATIBLE")
+# what a terminal would obey, or show in another order than it stands
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """`text` with every character that could steer a terminal shown as its escape."""
+    return text if text.isprintable() else _UNSAFE.sub(lambda m: repr(m[0])[1:-1], text)
 
 
 class Screen:

@@ -2,13 +2,11 @@
 
 import json
 import os
-import re
 import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -17,8 +15,9 @@ import msgspec
 import typer
 
 from pullagent import privileges
-from pullagent.cli import streams
+from pullagent.cli import streams, tables
 from pullagent.cli.screen import Screen
+from pullagent.cli.screen import clean as clean
 from pullagent.cli.service import Priority, credential, mark
 from pullagent.errors import ConfigError, Interrupted, PullAgentError, StoreError, UsageError
 from pullagent.words import span as span
@@ -30,10 +29,7 @@ if TYPE_CHECKING:
     from pullagent.seal import Identity
     from pullagent.store import Store
 
-_WORD = 12
 CONFIG_PLACES = (Path("/etc/pullagent/hosts.toml"), Path("hosts.toml"))
-# what a terminal would obey, or show in another order than it stands
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 out = Screen()
 err = Screen(stderr=True)
@@ -52,11 +48,6 @@ def prepare_process() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115 - it stands in for a stream
     streams.guard()
-
-
-def clean(text: str) -> str:
-    """`text` with every character that could steer a terminal shown as its escape."""
-    return text if text.isprintable() else _UNSAFE.sub(lambda m: repr(m[0])[1:-1], text)
 
 
 def typed(text: str) -> str:
@@ -102,108 +93,17 @@ def print_json(**fields: Any) -> None:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
     """A table on a terminal; else aligned plain lines, never cut. The first column is never cut or wrapped."""
-    lines = [[cell if cell.isprintable() else _cell(cell) for cell in row] for row in [columns, *rows]]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    wide = sum(widths) + 2 * (len(widths) - 1) > out.width if out.is_terminal else True
-    if not wide and all(map(_is_narrow, chain.from_iterable(lines))):
-        _draw(lines, widths, [column in right for column in columns])
-    # in a very narrow window complete lines that the terminal wraps are better than references cut short
-    elif out.is_terminal and out.width >= _narrowest(columns, rows, right):
-        _wrap(columns, lines[1:], right)
-    else:
-        form = "  ".join(f"{{:{width}}}" for width in widths)
-        prefix = mark(sys.stdout, Priority.INFO)
-        sys.stdout.write("".join(f"{prefix}{form.format(*line).rstrip()}\n" for line in lines))
-
-
-def _draw(lines: Sequence[Sequence[str]], widths: Sequence[int], right: Sequence[bool]) -> None:
-    """A table that fits. To find that out rich takes the better part of a millisecond a row, and a list is long."""
-    inks = {style: _ink(style) for style in ("", "bold", "green", "bold red", "yellow")}
-    for number, line in enumerate(lines):
-        cells = []
-        for cell, width, at_right in zip(line, widths, right, strict=True):
-            before, after = inks[_style(cell) if number else "bold"]
-            gap = " " * (width - len(cell))
-            cells.append(f"{gap}{before}{cell}{after}" if at_right else f"{before}{cell}{after}{gap}")
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
-
-
-def _ink(style: str) -> tuple[str, str]:
-    """What begins a style on this terminal, and what ends it."""
-    from rich.text import Text
-
-    with out.console.capture() as drawn:
-        out.console.print(Text("|", style=style), end="")
-    before, _, after = drawn.get().partition("|")
-    return before, after
-
-
-def _is_narrow(cell: str) -> bool:
-    """Whether a cell is as wide on a terminal as it has characters."""
-    return cell.replace("·", ".").isascii()
-
-
-def _wrap(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
-    """A table whose words go on below where they do not fit."""
-    from rich.table import Table
-    from rich.text import Text
-
-    view = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for number, column in enumerate(columns):
-        view.add_column(column, justify="right" if column in right else "left", no_wrap=number == 0 or column in right)
-    for row in rows:
-        view.add_row(*(Text(cell, style=_style(cell)) for cell in row))
-    out.console.print(view, soft_wrap=False)
-
-
-def _narrowest(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> int:
-    """How wide a table is when it wraps what may be wrapped, and cuts nothing."""
-    whole = [number == 0 or column in right for number, column in enumerate(columns)]
-    # a word longer than this may be broken
-    widths = [
-        max(
-            len(part) if whole[i] else min(len(part), _WORD)
-            for row in [columns, *rows]
-            for part in _parts(row[i], whole[i])
-        )
-        for i in range(len(columns))
-    ]
-    return sum(widths) + 2 * (len(columns) - 1)
-
-
-def _parts(cell: str, whole: bool) -> Sequence[str]:
-    return [cell] if whole else cell.split() or [""]
+    tables.table(out, columns, rows, right)
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> None:
     """Names and values, a line each; on a terminal long values go on below their beginning."""
-    width = max(len(name) for name, _ in pairs) + 2
-    if not out.is_terminal:
-        for name, value in pairs:
-            say(f"{name + ':':{width}}{value}")
+    if out.is_terminal:
+        tables.facts(out, pairs)
         return
-    from rich.table import Table
-    from rich.text import Text
-
-    view = Table.grid(padding=(0, 1, 0, 0))
-    view.add_column(no_wrap=True)
-    view.add_column(overflow="fold")
+    width = max(len(name) for name, _ in pairs) + 2
     for name, value in pairs:
-        view.add_row(f"{name}:", Text(clean(value), style=_style(value)))
-    out.console.print(view, soft_wrap=False)
-
-
-def _cell(text: str) -> str:
-    """A cell's text on one line: a name must not be able to make a row of its own."""
-    return clean(text).replace("\n", "\\n").replace("\t", "\\t")
-
-
-def _style(cell: str) -> str:
-    if cell.startswith("good") or cell in ("stored", "yes", "OK"):
-        return "green"
-    if cell.startswith(("damaged", "failed", "NO")) or cell in ("LATE", "NEVER", "DAMAGED"):
-        return "bold red"
-    return "yellow" if cell.startswith("shrunk") or cell in ("remove", "FAILED", "SHRUNK") else ""
+        say(f"{name + ':':{width}}{value}")
 
 
 def size(count: int | None) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pullagent.cli import service, ui
+from pullagent.cli import service, tables, ui
 from pullagent.cli.progress import Status, progress
 from pullagent.cli.service import Priority, credential, mark, tell_status
 from pullagent.config import with_pull_key
@@ -58,7 +58,8 @@ def test_only_the_journal_gets_priorities(tmp_path: Path) -> None:
 @pytest.fixture
 def journal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every stream is the journal's."""
-    monkeypatch.setattr(ui, "mark", lambda _, priority: f"<{priority}>")
+    for module in (ui, tables):
+        monkeypatch.setattr(module, "mark", lambda _, priority: f"<{priority}>")
 
 
 @pytest.mark.usefixtures("journal")

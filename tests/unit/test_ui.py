@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pullagent.cli import ui
+from pullagent.cli import tables, ui
 from pullagent.config import Config
 from pullagent.errors import Interrupted, LockedError, PullAgentError, UsageError
 from pullagent.ledger import Ledger
@@ -296,7 +296,7 @@ def test_a_table_that_fits_looks_like_one_that_is_wrapped(
     ]
     ui.table(columns, rows, right)
     drawn = capsys.readouterr().out
-    monkeypatch.setattr(ui, "_is_narrow", lambda _: False)
+    monkeypatch.setattr(tables, "_is_narrow", lambda _: False)
     ui.table(columns, rows, right)
     wrapped = capsys.readouterr().out
     assert shapes(drawn) == shapes(wrapped)
