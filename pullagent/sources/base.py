@@ -132,6 +132,13 @@ class RestoreOptions:
     config_files: bool = False
     paths: tuple[str, ...] = ()
 
+    def check_into(self, database_name: Callable[[str], str]) -> None:
+        """UsageError where `into` is no name that a database may have."""
+        try:
+            database_name(self.into or "restored")
+        except ValueError as error:
+            raise UsageError(f"--into: {error}", "a name that is not in use there, such as NAME_restored") from error
+
     def refuse_unfit(self, kind: type["Source"]) -> None:
         """UsageError where something is chosen that snapshots of `kind` do not have."""
         for name, flag in CHOICES.items():

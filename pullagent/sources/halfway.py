@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pullagent.errors import HalfRestored, Interrupted, PullAgentError
+from pullagent.errors import HalfRestored, Interrupted, PullAgentError, RestoreError
 
 Cause = Callable[[PullAgentError], str]
 
@@ -51,6 +51,14 @@ class Halfway:
         if self._loaded:
             return f"{self._host} holds all of {self._names} that was loaded, but it was not compared to the end"
         return f"{self._host} is half restored, and {self._names} is not usable as it is"
+
+
+def came_meanwhile(what: str) -> RestoreError:
+    """What to raise where the target was empty when it was looked at, and no longer is."""
+    return RestoreError(
+        f"since the target was looked at, it was given {what}; nothing was changed",
+        "what writes there? Stop it, see whether that is wanted, then restore with --replace",
+    )
 
 
 def _signal(error: Interrupted) -> str:

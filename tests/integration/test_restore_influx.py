@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.agent import LOGS, Agent, wait_for_file
+from tests.integration.agent import HOST, LOGS, Agent, wait_for_file
 from tests.integration.wrappers import wrap
 from tests.lab.data import influx_points
 from tests.lab.influxdb import ADMIN, InfluxDB
@@ -81,6 +81,28 @@ def test_another_name(place: Place) -> None:
     assert place.points() == place.before
     place.agent.restore(f"{LOGS}@latest", "--into", "logs copy").failed(1, "logs copy holds points", "--replace")
     place.influx.query('DROP DATABASE "logs copy"')
+
+
+def test_what_comes_while_it_asks_is_kept(place: Place) -> None:
+    """Points that are written between the look and the answer stay."""
+
+    def filled() -> str:
+        place.influx.query('CREATE DATABASE "later"')
+        place.influx.write("later", "since x=1 1700000000000000000\n")
+        return "yes\n"
+
+    login = ("--to", f"{place.host.sshd.user}@{HOST}", "--ssh-key", place.host.identity)
+    ours = ("--identity", place.agent.identity, "--into", "later")
+    done = place.agent.type("restore", f"{LOGS}@latest", *login, *ours, answers=[("type yes to go on:", filled)])
+    assert done.code == 1
+    assert "since the target was looked at" in done.screen
+    assert place.influx.column("SHOW MEASUREMENTS", "later") == ["since"]
+    place.influx.query('DROP DATABASE "later"')
+
+
+def test_a_name_that_no_restore_may_have(place: Place) -> None:
+    """The server's own database cannot be named."""
+    place.agent.restore(f"{LOGS}@latest", "--into", "_internal", "--replace").failed(2, "--into: found '_internal'")
 
 
 def test_replace(place: Place) -> None:

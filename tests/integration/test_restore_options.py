@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration import places
-from tests.integration.agent import AGAMA
+from tests.integration.agent import AGAMA, HOST
 from tests.integration.places import PRODUCTS
 from tests.integration.wrappers import CLIENTS, wrap
 from tests.lab.data import checksums
@@ -129,6 +129,33 @@ def test_another_name(place: Place) -> None:
     assert {k: v for k, v in checksums(place.host.server).items() if "agama copy" not in k} == before
     place.agent.restore(f"{AGAMA}@latest", "--into", "agama copy").failed(1, "agama copy is not empty", "--replace")
     place.host.server.load("DROP DATABASE `agama copy`")
+
+
+def test_what_comes_while_it_asks_is_kept(place: Place) -> None:
+    """An application that fills the target between the look and the answer loses nothing."""
+
+    def filled() -> str:
+        place.host.server.load(
+            "CREATE DATABASE later; CREATE TABLE later.orders (id INT); INSERT INTO later.orders VALUES (7)"
+        )
+        return "yes\n"
+
+    login = ("--to", f"{place.host.sshd.user}@{HOST}", "--ssh-key", place.host.identity)
+    ours = ("--identity", place.agent.identity, "--into", "later")
+    done = place.agent.type("restore", f"{AGAMA}@latest", *login, *ours, answers=[("type yes to go on:", filled)])
+    assert done.code == 1
+    assert "since the target was looked at" in done.screen
+    assert place.host.server.query("SELECT id FROM later.orders") == [("7",)]
+    place.host.server.load("DROP DATABASE later")
+
+
+@one_product
+@pytest.mark.parametrize("name", ["mysql", "SYS", "a`b"])
+def test_a_name_that_no_restore_may_have(place: Place, name: str) -> None:
+    """The server's own databases cannot be named, with or without --replace."""
+    for option in ((), ("--replace",)):
+        place.agent.restore(f"{AGAMA}@latest", "--into", name, *option).failed(2, "--into: found")
+    assert int(place.host.server.query("SELECT COUNT(*) FROM mysql.user")[0][0]) > 1
 
 
 @one_product

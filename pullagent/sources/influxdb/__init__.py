@@ -26,13 +26,14 @@ from pullagent.sources.base import (
     stored_inventory,
 )
 from pullagent.sources.influxdb.commands import COUNT_LIMIT_S, Commands
-from pullagent.sources.influxdb.inventory import Inventory, column_of, databases_in, free_bytes, parse_json
-
-
-def _database(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_ .-]*", name) or name == "_internal":
-        raise ValueError(f"found {name!r}; write a database's name of letters, digits, '_', '.', '-' and spaces")
-    return name
+from pullagent.sources.influxdb.inventory import (
+    Inventory,
+    column_of,
+    database_name,
+    databases_in,
+    free_bytes,
+    parse_json,
+)
 
 
 def _endpoint(text: str) -> str:
@@ -60,7 +61,7 @@ class InfluxDB:
     restore_takes: ClassVar[frozenset[str]] = frozenset({"config_files"})
 
     databases: Annotated[
-        tuple[Annotated[str, Checked(_database)], ...],
+        tuple[Annotated[str, Checked(database_name)], ...],
         Meta(min_length=1, description="names of the databases to back up"),
         Checked(once),
     ]

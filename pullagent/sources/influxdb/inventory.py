@@ -12,6 +12,13 @@ from pullagent.sources.base import Restored
 Points = dict[str, dict[str, dict[str, dict[str, int]]]]
 
 
+def database_name(name: str) -> str:
+    """`name`, where a source or a restore may have it; ValueError."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_ .-]*", name) or name == "_internal":
+        raise ValueError(f"found {name!r}; write a database's name of letters, digits, '_', '.', '-' and spaces")
+    return name
+
+
 @dataclass(frozen=True)
 class Inventory:
     """Databases, shard ids by database, and point counts, at one moment."""

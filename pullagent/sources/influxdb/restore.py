@@ -13,10 +13,10 @@ from typing import Any
 from pullagent.diagnosis import Diagnosis, bad, doubtful, good
 from pullagent.errors import CommandFailed, ContentError, Interrupted, PullAgentError, SourceError, UsageError
 from pullagent.sources.base import Opened, Remote, Restored, RestoreOptions
-from pullagent.sources.halfway import Halfway
+from pullagent.sources.halfway import Halfway, came_meanwhile
 from pullagent.sources.influxdb.commands import Commands
 from pullagent.sources.influxdb.files import ConfigFiles
-from pullagent.sources.influxdb.inventory import Inventory, compare, has_points, parse_json, rows_of
+from pullagent.sources.influxdb.inventory import Inventory, compare, database_name, has_points, parse_json, rows_of
 from pullagent.sources.influxdb.users import User, granted_in, quoted, stored_users
 
 _SETTLE_TRIES, _SETTLE_S = 20, 0.5
@@ -46,7 +46,7 @@ class Restore:
         yield self._release()
         present = self._inventory()
         for database in self._commands.databases:
-            filled = present.slow or has_points(present.points.get(database, {}))
+            filled = _holds_points(present, database)
             said = f"the target's {database} holds points already"
             if not filled:
                 yield good("target", f"{database}: holds no points")
@@ -59,7 +59,11 @@ class Restore:
 
     def act(self) -> list[Restored]:
         """Restore, then count. What a fresh set-up has granted on an empty database is kept, and so are its queries."""
-        existing = [d for d in self._commands.databases if d in self._inventory().existing]
+        present = self._inventory()
+        existing = [d for d in self._commands.databases if d in present.existing]
+        filled = [d for d in existing if _holds_points(present, d)]
+        if filled and not self._options.replace:
+            raise came_meanwhile(f"points in {filled[0]}")
         grants = self._grants_on(existing)
         stored = self._stored_queries() if self._whole else {}
         kept = self._queries(existing)
@@ -216,8 +220,14 @@ def _came_back(wanted: User, found: User | None, password: str) -> Iterator[Rest
         yield Restored(f"{wanted.name} on {database}", "grant", privilege, found.grants.get(database, "none"))
 
 
+def _holds_points(present: Inventory, database: str) -> bool:
+    # where they could not be counted in time there are some
+    return present.slow or has_points(present.points.get(database, {}))
+
+
 def refuse_unfit(options: RestoreOptions, databases: tuple[str, ...]) -> None:
     """UsageError for options that mean nothing here."""
+    options.check_into(database_name)
     if options.into is not None and len(databases) != 1:
         raise UsageError(f"--into names one database, but this snapshot holds {len(databases)}")
 

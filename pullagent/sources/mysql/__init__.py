@@ -34,23 +34,13 @@ from pullagent.sources.mysql.server import Server, explained, probe
 _HARMLESS = re.compile(r"\[Warning\]|Deprecated program name|warning: setlocale|Could not chdir to home|^\s*$")
 
 
-def _database(name: str) -> str:
-    if name.lower() in inventories.SYSTEM_DATABASES:
-        raise ValueError(f"found {name!r}, a system database; accounts and grants are saved without naming it")
-    if not name or name.startswith("-") or re.search(r"[\x00-\x1f\x7f'\"`\\/]", name):
-        raise ValueError(
-            f"found {name!r}; a database's name may not begin with '-' or hold quotes, slashes or control characters"
-        )
-    return name
-
-
 def _named(options: list[str]) -> str:
     known = [name for name in options if name.replace("_", "-") in KNOWN_OPTIONS]
     unknown = "something that is not a known harmless option" if len(known) < len(options) else ""
     return ", ".join([*known, *filter(None, [unknown])])
 
 
-Database = Annotated[str, Checked(_database)]
+Database = Annotated[str, Checked(inventories.database_name)]
 
 
 class _StoredDump(DumpCheck):

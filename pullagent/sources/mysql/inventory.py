@@ -20,6 +20,17 @@ _KIND_OF_TYPE = {"VIEW": "view", "SYSTEM VIEW": "view", "SEQUENCE": "sequence"}
 _ESCAPE = {"0": "\0", "n": "\n", "t": "\t", "\\": "\\"}
 
 
+def database_name(name: str) -> str:
+    """`name`, where a source or a restore may have it; ValueError."""
+    if name.lower() in SYSTEM_DATABASES:
+        raise ValueError(f"found {name!r}, a system database; accounts and grants are saved without naming it")
+    if not name or name.startswith("-") or re.search(r"[\x00-\x1f\x7f'\"`\\/]", name):
+        raise ValueError(
+            f"found {name!r}; a database's name may not begin with '-' or hold quotes, slashes or control characters"
+        )
+    return name
+
+
 @dataclass(frozen=True, slots=True)
 class Object:
     """A table, view, sequence, procedure, function, trigger or event. `detail` is a table's engine, a view's comment.

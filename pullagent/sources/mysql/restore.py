@@ -9,7 +9,7 @@ from dataclasses import replace
 from pullagent.diagnosis import Diagnosis, bad, doubtful, good
 from pullagent.errors import CommandFailed, PullAgentError, UsageError
 from pullagent.sources.base import Opened, Remote, Restored, RestoreOptions
-from pullagent.sources.halfway import Halfway
+from pullagent.sources.halfway import Halfway, came_meanwhile
 from pullagent.sources.mysql import accounts as composed
 from pullagent.sources.mysql import inventory as inventories
 from pullagent.sources.mysql.accounts import quote
@@ -147,11 +147,14 @@ class Restore:
 
     def _drop(self) -> None:
         """Drop what is in the way, and empty databases: the dump makes them again with their own character set."""
+        in_the_way = self._in_the_way()
+        if in_the_way and not self._options.replace:
+            raise came_meanwhile(f"{len(in_the_way)} objects, such as {in_the_way[0]}")
         if self._options.tables:
             drops = [f"DROP TABLE IF EXISTS {quote(o.database)}.{quote(o.name)};" for o in self._wanted.objects]
             # in any order, whatever refers to whatever
             drops.insert(0, "SET foreign_key_checks = 0;")
-            drops = drops if self._in_the_way() else []
+            drops = drops if in_the_way else []
         else:
             present = inventories.parse(self._host.read(self._commands.inventory())).databases
             drops = [f"DROP DATABASE {quote(d)};" for d in present]
@@ -209,6 +212,7 @@ def wanted(stored: Inventory, options: RestoreOptions) -> Inventory:
         databases = tuple(d for d in databases if any(o.database == d for o in objects))
         definers = ()
     if options.into is not None:
+        options.check_into(inventories.database_name)
         if len(databases) != 1:
             raise UsageError(
                 f"--into names one database, but this would restore {len(databases)}", "choose tables of one database"
