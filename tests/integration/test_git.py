@@ -214,6 +214,37 @@ def test_a_restore_puts_the_repository_back(backup: Backup) -> None:
     backup.call("mirror").succeeded()
 
 
+@pytest.mark.parametrize("when", ["while it asks", "while it builds"])
+def test_a_restore_replaces_nothing_that_was_made_meanwhile(backup: Backup, when: str) -> None:
+    """The place was free at the preflight; a colleague's new repository there stays as it is, and nothing beside it."""
+    backup.call("run").succeeded()
+    bare = backup.upstream.bare
+    away = bare.rename(bare.with_suffix(".away"))
+    make = f"mkdir {bare} && echo newer >{bare}/mark"
+
+    def answer() -> str:
+        if when == "while it asks":
+            shell(make, backup.home)
+        else:
+            program = shutil.which("git")
+            backup.host.sshd.put_first("git", f'case "$*" in *" fsck "*) {make};; esac\nexec {program} "$@"')
+        return "yes\n"
+
+    try:
+        argv = ("restore", f"{ANSIBLE}@latest", *backup.put_back())
+        typed = backup.type(*argv, answers=[("type yes to go on:", answer)])
+        said = " ".join(typed.screen.split())
+        assert typed.code == 1
+        assert "no longer absent, nothing was changed" in said
+        assert "half restored" not in said
+        assert (bare / "mark").read_text() == "newer\n"
+        assert [p.name for p in bare.parent.iterdir() if ".pullagent" in p.name] == []
+    finally:
+        backup.host.sshd.farm.reset()
+        shutil.rmtree(bare, ignore_errors=True)
+        away.rename(bare)
+
+
 def test_a_drill_clones_and_checks_the_tree_out(backup: Backup) -> None:
     """Here, with a working copy; and beside the repository on a host, where nothing is left of it."""
     backup.call("run").succeeded()

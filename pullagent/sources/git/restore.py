@@ -44,15 +44,19 @@ class Restore:
     def _version(self) -> str:
         return self._host.read(f"{prologue('version of git')}git version\n").decode(errors="replace").strip()
 
-    def _place(self) -> Diagnosis:
+    def _state(self) -> str:
+        """`free`, `taken`, or `closed` and the directory that may not be written to."""
         path = self._quoted("")
         script = (
             f"{prologue('place of a repository')}if [ -e {path} ] || [ -L {path} ]; then echo taken; exit; fi\n"
             f'd=$(dirname -- {path}); while ! [ -e "$d" ]; do d=$(dirname -- "$d"); done\n'
             'if [ -d "$d" ] && [ -w "$d" ]; then echo free; else echo "closed $d"; fi\n'
         )
+        return self._host.read(script, limit=1 << 16).decode(errors="replace").strip()
+
+    def _place(self) -> Diagnosis:
         try:
-            answer = self._host.read(script, limit=1 << 16).decode(errors="replace").strip()
+            answer = self._state()
         except HostError as error:
             return bad("place", error.message, error.hint)
         if answer == "free":
@@ -70,7 +74,11 @@ class Restore:
         return bad("place", said, "log in as who may write there:  --to root@HOST")
 
     def act(self) -> list[Restored]:
-        """Build it beside its place, compare, and only then put it there."""
+        """Build it beside its place, compare, and only then put it there.
+
+        RestoreError when somebody made something there since `preflight`: an operator may take long to say yes.
+        """
+        self._refuse_taken()
         halfway = Halfway(self._host.name, self._path)
         with halfway.told():
             halfway.notes.append(f"what stood at {self._path} is still there; remove {self._path}.pullagent-new")
@@ -82,8 +90,20 @@ class Restore:
                 return objects
             if self._rehearsed:
                 objects.append(self._checked_out())
-            self._settle()
+            settled = self._settle()
+        if not settled:
+            raise self._taken()
         return objects
+
+    def _refuse_taken(self) -> None:
+        if not self._options.replace and self._state() == "taken":
+            raise self._taken()
+
+    def _taken(self) -> RestoreError:
+        return RestoreError(
+            f"{self._path} is no longer absent, nothing was changed",
+            "somebody made it after the look before the question: what is it? --replace drops it",
+        )
 
     def _fill(self) -> None:
         new, bundle = self._quoted(".pullagent-new"), self._quoted(".pullagent-new/restored.bundle")
@@ -122,14 +142,21 @@ class Restore:
         listed, differing, files = answer.decode().split()
         return Restored("working copy", "working copy", int(listed), int(files) - int(differing))
 
-    def _settle(self) -> None:
+    def _settle(self) -> bool:
+        """Put it in its place; False, and all of it removed, where that is taken without --replace."""
         new, path, old = self._quoted(".pullagent-new"), self._quoted(""), self._quoted(".pullagent-old")
-        away = f"rm -rf -- {old}; if [ -e {path} ] || [ -L {path} ]; then mv -T -- {path} {old}; fi &&\n"
         # root restores for whoever pushes there: the owner of what stood there, else of the directory
         parent = f'"$(dirname -- {path})"'
         owner = f"if [ -e {path} ]; then owner={path}; else owner={parent}; fi\n"
         owner += f'[ "$(id -u)" != 0 ] || chown -R --reference="$owner" -- {new} || exit\n'
-        self._run("place of the new repository", f"{owner}{away}mv -T -- {new} {path} && rm -rf -- {old}\n")
+        if self._options.replace:
+            away = f"rm -rf -- {old}; if [ -e {path} ] || [ -L {path} ]; then mv -T -- {path} {old}; fi &&\n"
+            move = f"{away}mv -T -- {new} {path} && rm -rf -- {old}\n"
+        else:
+            # -n replaces nothing, and ends well or badly with that, as the version has it
+            taken = f"if [ -e {path} ] || [ -L {path} ]; then rm -rf -- {new}; echo taken; else exit 1; fi"
+            move = f"mv -T -n -- {new} {path}\nif [ -e {new} ]; then {taken}; fi\n"
+        return self._run("place of the new repository", f"{owner}{move}").strip() != b"taken"
 
     def discard(self) -> None:
         """Remove the repository that `act` made beside the true one."""
