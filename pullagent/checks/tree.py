@@ -45,6 +45,7 @@ _SPARSE = {b"GNU.sparse.major", b"GNU.sparse.minor", b"GNU.sparse.name", b"GNU.s
 _PIECE = 4096
 _PIECES_LIMIT = 1 << 20
 _SEND = 256 << 10
+LINK_HINT = "the link alone would be stored: name what it points to in `paths`"
 
 Key = tuple[bytes, ...]
 
@@ -172,7 +173,9 @@ def _decimal(records: Mapping[bytes, bytes], key: bytes, otherwise: int) -> int:
 
 
 class TreeCheck:
-    """An archive that must be whole, hold each of `paths` (without their first slash), and nothing beside them."""
+    """An archive that must be whole, hold each of `paths` (without their first slash) and what lies there, no mere link
+    to it, and nothing beside them.
+    """
 
     def __init__(self, paths: Sequence[str] = ()) -> None:
         self._paths = [key_of(path) for path in paths]
@@ -196,6 +199,8 @@ class TreeCheck:
     def _judge(self, member: Member) -> None:
         if self._paths and not any(below(member.key, path) for path in self._paths):
             raise ContentError(f"the archive holds {_shown(member.name)}, which nobody asked for")
+        if member.kind == "symbolic link" and member.key in self._paths:
+            raise ContentError(f"{_shown(f'/{member.name}')} is a symbolic link to {_shown(member.link)}", LINK_HINT)
 
 
 def walk(chunks: Iterable[bytes]) -> Iterator[Member | bytes]:

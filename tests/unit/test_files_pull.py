@@ -181,11 +181,27 @@ def test_what_is_excluded(pull: Pull, pattern: str, left: set[str]) -> None:
     assert set(pull.members(Files((str(pull.tree),), (pattern,)))) == left
 
 
-def test_a_single_file_and_a_link_as_paths(pull: Pull) -> None:
-    """A link that is named is kept as a link: what it leads to is another path."""
-    (pull.tree / "link").symlink_to("dir")
-    found = pull.members(Files((f"{pull.tree}/link", f"{pull.tree}/other")))
-    assert {name: member.kind for name, member in found.items()} == {"link": "symbolic link", "other": "file"}
+def test_a_single_file_as_a_path(pull: Pull) -> None:
+    """A file needs no directory around it."""
+    assert list(pull.members(Files((f"{pull.tree}/other",)))) == ["other"]
+
+
+@pytest.mark.parametrize("target", ["dir", "nowhere"])
+def test_a_path_that_is_a_link_is_refused(pull: Pull, target: str) -> None:
+    """What it leads to would not be stored: `doctor` and a pull name it. Links on the way to a path are no matter."""
+    (pull.tree / "link").symlink_to(target)
+    source = Files((f"{pull.tree}/link", f"{pull.tree}/other"))
+    found = {one.name: one for one in source.diagnose(pull.host, None)}["files"]
+    assert (found.result, found.detail) == (
+        "failed",
+        f"{pull.tree}/link is a symbolic link to {pull.tree}/{target}",
+    )
+    assert "name what it points to" in found.hint
+    with pytest.raises(SourceError, match=f"tree/link' is a symbolic link to '{target}'") as caught:
+        pull.members(source)
+    assert "name what it points to" in caught.value.hint
+    (pull.tree / "way").symlink_to(".")
+    assert list(pull.members(Files((f"{pull.tree}/way/dir",)))) == ["way/dir", "way/dir/file.conf"]
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="root reads everything, and only root can be somebody else")

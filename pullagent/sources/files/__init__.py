@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from pullagent.checks.tree import Member, TreeCheck, key_of, walk
+from pullagent.checks.tree import LINK_HINT, Member, TreeCheck, key_of, walk
 from pullagent.diagnosis import Diagnosis, doubtful, good, judged, of_error
 from pullagent.errors import CommandFailed, ContentError, HostError, PullAgentError, SourceError, Stopped
 from pullagent.fields import Checked
@@ -79,7 +79,8 @@ class Files:
         tuple[Annotated[RemotePath, Checked(_tree)], ...],
         Meta(
             min_length=1,
-            description="absolute paths; a directory stands for all that lies below it. None may lie below another",
+            description="absolute paths; a directory stands for all that lies below it. None may lie below another,"
+            " or be a symbolic link: that would keep the link, and nothing of what it leads to",
         ),
         Checked(_apart),
     ]
@@ -152,14 +153,19 @@ class Files:
         return f"{prologue(f'archive of {self._names}')}{command}"
 
     def _look(self) -> str:
-        """Tells, each ended by NUL, what is absent and what cannot be read; then `looked`."""
+        """Tells, each ended by NUL, what is absent, what is a link and what cannot be read; then `looked`."""
         paths = shlex.join(self.paths)
         command = prologue(f"look of {self._names}")
         if self.sudo:
             command += f"sudo -n -l {_TAR} {shlex.join(self._archiving)} >/dev/null || exit\n"
         # nothing is known of what lies in a directory that only root may enter
         hidden = '[ ! -x "$(dirname -- "$p")" ] || ' if self.sudo else ""
-        command += f'for p in {paths}; do\n  [ -e "$p" ] || [ -L "$p" ] || {hidden}printf \'absent %s\\0\' "$p"\ndone\n'
+        command += (
+            f"for p in {paths}; do\n"
+            '  [ ! -L "$p" ] || t=$(readlink -f "$p" || readlink "$p")\n'
+            '  [ ! -L "$p" ] || printf \'link %s is a symbolic link to %s\\0\' "$p" "$t"\n'
+            f'  [ -e "$p" ] || [ -L "$p" ] || {hidden}printf \'absent %s\\0\' "$p"\ndone\n'
+        )
         if not self.sudo:
             skipped = "".join(f"{self._as_find(text)} -prune -o " for text in self.exclude)
             here = "-xdev " if self.one_file_system else ""
@@ -291,11 +297,14 @@ class Files:
         *lines, last, end = ["", *answer.split("\0")] if "\0" in answer else ["", "", "?"]
         found = [line.partition(" ") for line in lines[1:]]
         # the last one may be cut
-        if last != "looked" or end or any(word not in ("absent", "unreadable") for word, _, _ in found[:-1]):
+        if last != "looked" or end or any(word not in ("absent", "link", "unreadable") for word, _, _ in found[:-1]):
             raise ContentError(f"{host.name} answers {answer[:80]!r} to a look at {self._names}", _SILENT)
         absent = [path for word, _, path in found if word == "absent"]
         if absent:
             raise SourceError(f"there is no {_listed(absent)}", "check `paths` in hosts.toml")
+        links = [text for word, _, text in found if word == "link"]
+        if links:
+            raise SourceError(_listed(links), LINK_HINT)
         if found:
             raise SourceError(f"may not be read: {_listed([path for _, _, path in found])}", _ASK_ROOT)
         return f"{self._names} there, {'read as root' if self.sudo else 'all of it readable'}"
