@@ -78,7 +78,7 @@ def test_a_tree_comes_back_as_it_was(place: Place) -> None:
     assert list(compared) == [str(place.restored()).removesuffix(str(place.tree))]
     sparse = place.restored() / "sparse"
     assert sparse.stat().st_blocks * 512 < sparse.stat().st_size // 100
-    assert (place.restored().parents[len(place.tree.parents) - 2].stat().st_mode & 0o777) == 0o700
+    assert (place.restored().parents[len(place.tree.parents) - 1].stat().st_mode & 0o777) == 0o700
 
 
 def test_a_part_comes_back(place: Place) -> None:
@@ -121,6 +121,50 @@ def test_what_is_there_is_not_written_over_unless_told(place: Place, tmp_path: P
     assert (there / "stays").read_text() == "mine\n"
     assert found.pop("stays")
     assert found == seen(place.tree)
+
+
+@pytest.mark.parametrize("before", ["absent", "empty"])
+def test_what_is_filled_during_the_question_is_left_alone(place: Place, tmp_path: Path, before: str) -> None:
+    """An operator may take long to say yes: what somebody has put there meanwhile is not written over."""
+    there = tmp_path / "there"
+    mine = there / str(place.tree).lstrip("/") / "plain.conf"
+    if before == "empty":
+        there.mkdir()
+
+    def answer() -> str:
+        mine.parent.mkdir(parents=True)
+        mine.write_text("since the look\n")
+        return "yes\n"
+
+    login = ("--to", f"{place.host.sshd.user}@{HOST}", "--ssh-key", place.host.identity)
+    options = ("--identity", place.agent.identity, "--into", there)
+    words = ("restore", f"{ETC}@latest", *login, *options)
+    typed = place.agent.type(*words, answers=[("type yes to go on:", answer)], columns=400)
+    assert typed.code == 1
+    assert f"{there} is no longer {before}, nothing was changed" in typed.screen
+    assert mine.read_text() == "since the look\n"
+    assert [path for path in there.rglob("*") if not path.is_dir()] == [mine]
+
+
+def test_directories_above_are_made_as_ever(place: Place, tmp_path: Path) -> None:
+    """What is missing above the place and above `paths` is for everybody to enter, and named; the place is not."""
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "stays").write_text("")
+    done = place.agent.restore(f"{ETC}@latest", "--into", there, "--replace", "--json").succeeded()
+    above = [p for p in (there / str(place.tree).lstrip("/")).parents if p.is_relative_to(there) and p != there]
+    assert {oct(path.stat().st_mode & 0o777) for path in above} == {"0o755"}
+    assert {name for name, (_, found, _) in objects(done).items() if str(found).startswith("made")} == set(
+        map(str, above)
+    )
+    deep = tmp_path / "a b" / "b" / "c"
+    done = place.agent.restore(f"{ETC}@latest", "--into", deep, "--json").succeeded()
+    modes = [oct(path.stat().st_mode & 0o777) for path in (deep, deep.parent, deep.parent.parent)]
+    assert modes == ["0o700", "0o755", "0o755"]
+    assert {name for name, (_, found, _) in objects(done).items() if str(found).startswith("made")} == {
+        str(deep.parent),
+        str(deep.parent.parent),
+    }
 
 
 def test_what_does_not_come_back_as_it_was_is_named(place: Place) -> None:

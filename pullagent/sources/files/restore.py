@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from pullagent.checks.tree import DEVICES, Member, below, digested, key_of, repacked, walk
 from pullagent.diagnosis import Diagnosis, bad, doubtful, good, size
-from pullagent.errors import ContentError, HostError, UsageError
+from pullagent.errors import ContentError, UsageError
 from pullagent.sources.base import Opened, Remote, Restored, RestoreOptions, prologue
 from pullagent.sources.files.archive import ARCHIVE
 from pullagent.sources.files.compare import Wanted, compared
+from pullagent.sources.files.target import Made, Place, Target, octal
 from pullagent.sources.halfway import Halfway
 
 _NAME = "files.tar"
@@ -35,26 +36,6 @@ class _Survey:
         return self.kinds.total()
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A directory on the target: absent, empty, filled, or other; `free` bytes and `nodes` are of its file system.
-    `uid`: the login's.
-    """
-
-    path: str
-    state: str
-    uid: int
-    writable: bool
-    free: int
-    nodes: int
-    tar: str
-
-    @property
-    def root(self) -> bool:
-        """Whether the login is root."""
-        return self.uid == 0
-
-
 class Restore:
     """One restore onto a target. `preflight` reads the whole archive first, and changes nothing there."""
 
@@ -64,16 +45,16 @@ class Restore:
         into = options.into or f"{manifest.host}_{manifest.source}_{manifest.id}"
         if "\0" in into or ".." in into.split("/"):
             raise UsageError(f"--into: found {into!r}", "write a directory on the target")
-        self._shell_name = shlex.quote(into) if into.startswith("/") else f'"$HOME"/{shlex.quote(into)}'
+        self._target = Target(host, into)
         self._places = tuple(sorted(key_of(_cleaned(path)) for path in options.paths))
-        self._place: _Place | None = None
+        self._place: Place | None = None
         self._wanted = Wanted(self._places, root=True)
         self._survey: _Survey | None = None
-        self._made = False
+        self._made = Made()
 
     def preflight(self) -> Iterator[Diagnosis]:
         """The archive to its end, then the place on the target."""
-        place = self._place = self._look()
+        place = self._place = self._target.look()
         self._wanted = Wanted(self._places, place.root)
         try:
             survey = self._survey = self._surveyed(place.uid)
@@ -86,54 +67,40 @@ class Restore:
         yield self._tar(place)
         yield self._rights(place, survey)
         yield _room(place, survey)
-        yield self._target(place)
+        yield self._taking(place)
 
     def act(self) -> list[Restored]:
-        """Unpack, archive again what is there, and compare."""
+        """Unpack, archive again what is there, and compare. RestoreError when the target is no longer what it was."""
         place, survey = self._place, self._survey
         assert place is not None
         assert survey is not None
+        self._made = self._target.make(place, survey.roots, replace=self._options.replace)
         halfway = Halfway(self._host.name, place.path, again="--replace writes over what is there already")
         with halfway.told():
             halfway.changing()
-            self._made = place.state == "absent"
             with self._snapshot.chunks(_NAME) as chunks:
                 self._host.send(self._unpack(place), repacked(chunks, self._wanted.head))
             halfway.loaded()
             found = list(self._compared(place, survey))
         whose = "" if place.root or not survey.foreign else "; all of it belongs to the login, not to its owners"
         told = Restored(place.path, "directory", None, f"holds what came back{whose}")
-        return [*found, *([told] if place.path != "/" or whose else [])]
+        return [*found, *([told] if place.path != "/" or whose else []), *self._parents(place)]
+
+    def _parents(self, place: Place) -> Iterator[Restored]:
+        """What was made above the target, and in a directory that was there already."""
+        for path in self._made.parents:
+            if not self._made.place or not path.startswith(f"{place.path}/"):
+                yield Restored(path, "directory", None, "made, for what lies in it")
 
     def discard(self) -> None:
         """Remove the directory that `act` made."""
-        if self._made:
-            self._host.read(f'{prologue("end of a drill")}d={self._shell_name}\n[ -O "$d" ] && rm -rf -- "$d"')
+        if self._made.place:
+            self._host.read(f'{prologue("end of a drill")}d={self._target.quoted}\n[ -O "$d" ] && rm -rf -- "$d"')
 
     @property
     def _ref(self) -> str:
         manifest = self._snapshot.manifest
         return f"{manifest.host}/{manifest.source}@{manifest.id}"
-
-    def _look(self) -> _Place:
-        command = (
-            f"{prologue('look at where files are to go')}d={self._shell_name}\n"
-            "v=$(tar --version) || exit; printf '%s\\n' \"$v\" | head -n 1; id -u; p=$d\n"
-            'if [ -d "$d" ]; then [ -z "$(ls -A -- "$d")" ] && echo empty || echo filled\n'
-            'elif [ -e "$d" ] || [ -L "$d" ]; then echo other; else echo absent; fi\n'
-            'while [ ! -d "$p" ]; do p=$(dirname -- "$p"); done\n'
-            '[ -w "$p" ] && [ -x "$p" ] && echo writable || echo closed\n'
-            "stat -f -c '%a %S %d' -- \"$p\"; printf '%s' \"$d\""
-        )
-        answer = self._host.read(command).decode(errors="surrogateescape")
-        match = re.fullmatch(
-            r"(.*)\n([0-9]+)\n(absent|empty|filled|other)\n(writable|closed)\n([0-9]+) ([0-9]+) ([0-9]+)\n(/.*)", answer
-        )
-        if match is None:
-            raise HostError(f"{self._host.name} answers {answer[:120]!r}", "does a login script print something there?")
-        tar, user, state, writable, blocks, block, nodes, path = match.groups()
-        path = re.sub(r"/+", "/", path).rstrip("/") or "/"
-        return _Place(path, state, int(user), writable == "writable", int(blocks) * int(block), int(nodes), tar)
 
     def _surveyed(self, uid: int) -> _Survey:
         """Read all of it: ContentError for whatever must not be unpacked. Links to what is not chosen are refused."""
@@ -160,12 +127,12 @@ class Restore:
             raise _NotThere(f"the snapshot does not hold {names}")
         return survey
 
-    def _tar(self, place: _Place) -> Diagnosis:
+    def _tar(self, place: Place) -> Diagnosis:
         if place.tar.startswith("tar (GNU tar) "):
             return good("tar", place.tar)
         return bad("tar", f"{self._host.name} has {place.tar!r}, not GNU tar", "apt-get install tar there")
 
-    def _rights(self, place: _Place, survey: _Survey) -> Diagnosis:
+    def _rights(self, place: Place, survey: _Survey) -> Diagnosis:
         special = f"{survey.privileged:,} setuid or setgid files and devices"
         if place.root:
             what = f"; {special} come back as such" if survey.privileged else ""
@@ -178,7 +145,7 @@ class Restore:
             f"log in as root for owners:  --to root@{self._host.name}",
         )
 
-    def _target(self, place: _Place) -> Diagnosis:
+    def _taking(self, place: Place) -> Diagnosis:
         other = "or name another directory:  --into DIR"
         if not place.writable:
             return bad("target", f"{place.path} cannot be written to by this login", f"log in as root, {other}")
@@ -195,21 +162,21 @@ class Restore:
         text = f"{said}: {whose}files of the same names will be OVERWRITTEN, others stay"
         return doubtful("target", text, "is it the right host?")
 
-    def _unpack(self, place: _Place) -> str:
+    def _unpack(self, place: Place) -> str:
         root = "--same-owner --xattrs-include '*'" if place.root else "--no-same-owner"
         return (
-            f'{prologue("unpack files")}umask 077\nunset TAR_OPTIONS\nd={self._shell_name}\nmkdir -p -- "$d" || exit\n'
+            f"{prologue('unpack files')}umask 077\nunset TAR_OPTIONS\nd={self._target.quoted}\n"
             'exec tar --extract --file - --directory "$d" --numeric-owner --same-permissions --acls --xattrs ' + root
         )
 
     def _again(self, roots: Sequence[str]) -> str:
-        names = "".join(f"{_octal(root)}\\000" for root in roots)
+        names = "".join(f"{octal(root)}\\000" for root in roots)
         return (
-            f"{prologue('archive of what came back')}unset TAR_OPTIONS\nd={self._shell_name}\n"
+            f"{prologue('archive of what came back')}unset TAR_OPTIONS\nd={self._target.quoted}\n"
             f"printf '{names}' | tar {shlex.join(ARCHIVE)} --directory \"$d\" --null --files-from -"
         )
 
-    def _compared(self, place: _Place, survey: _Survey) -> Iterator[Restored]:
+    def _compared(self, place: Place, survey: _Survey) -> Iterator[Restored]:
         """A line for each root, and one for each member that differs."""
         self._snapshot.step("comparing", self._snapshot.manifest.artifact(_NAME).plain_bytes)
         with self._snapshot.quietly(_NAME) as chunks:
@@ -230,7 +197,7 @@ class _NotThere(ContentError):
     """What was chosen cannot be restored by itself."""
 
 
-def _room(place: _Place, survey: _Survey) -> Diagnosis:
+def _room(place: Place, survey: _Survey) -> Diagnosis:
     said = f"{size(place.free)} free for {size(survey.bytes)}"
     # some file systems do not count their files
     if place.free < survey.bytes or 0 < place.nodes < survey.count:
@@ -253,9 +220,3 @@ def _cleaned(path: str) -> str:
     if not name or any(part in (".", "..") for part in name.split("/")):
         raise UsageError(f"--path: found {path!r}", "write it as `pullagent show REF --files` lists it: /etc/ssh")
     return name
-
-
-def _octal(name: str) -> str:
-    """For the shell's printf: any bytes, in letters that no shell or locale changes."""
-    plain = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-")
-    return "".join(chr(b) if b in plain else f"\\{b:03o}" for b in name.encode(errors="surrogateescape"))
