@@ -20,6 +20,8 @@ _META_LIMIT = 64 << 10
 # members that say something about the next one: GNU's long name and link, pax's records for one and for all
 _META = (b"L", b"K", b"x", b"g")
 _NAME_LIMIT = 4096
+# a file has no more attributes than the system lists in 64 KiB
+_RECORDS_LIMIT = 20_000
 _KEPT_LIMIT = 2 << 20
 _MEMBER_LIMIT = 20_000
 _FILE_NAME_LIMIT = 255
@@ -34,6 +36,8 @@ class TarReader:
     META: ClassVar[tuple[bytes, ...]] = _META
     META_LIMIT: ClassVar[int] = _META_LIMIT
     NAME_LIMIT: ClassVar[int] = _NAME_LIMIT
+    KEEPS_HEAD: ClassVar[bool] = False
+    """Whether `_head` holds a member's headers as they came."""
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class TarReader:
         self._long_name: str | None = None
         self._long_size: int | None = None
         self._head: list[bytes] = []
+        self._ahead: set[bytes] = set()
         self._records: dict[bytes, bytes] = {}
         self.count = 0
 
@@ -109,7 +114,7 @@ class TarReader:
             block[345:500].split(b"\0", 1)[0].decode(errors="surrogateescape") if block[257:263] == b"ustar\0" else ""
         )
         name = f"{prefix}/{name}" if prefix else name
-        self._head.append(block)
+        self._keep(block)
         if kind not in self.META:
             name, size = self._long_name or name, size if self._long_size is None else self._long_size
             self._long_name = self._long_size = None
@@ -117,12 +122,17 @@ class TarReader:
         if kind in self.META:
             if size > self.META_LIMIT:
                 raise ContentError(f"a name in the archive is {size} bytes long")
+            # one of each kind is what is held at most
+            if kind in self._ahead:
+                raise ContentError("two headers of the archive tell the same of one member")
+            self._ahead.add(kind)
             self._sink = _Collector({b"L": self._long_name_read, b"x": self._pax_read}.get(kind, lambda _: None))
             return
         if len(name) > self.NAME_LIMIT or name.startswith("/") or ".." in name.split("/"):
             raise ContentError(f"the archive holds {name[:100]!r}, which would be unpacked outside its directory")
         self.count += 1
         sink = self._found(name, size, block)
+        self._ahead.clear()
         self._head.clear()
         self._records.clear()
         if kind in (b"0", b"\0", b"7"):
@@ -141,14 +151,20 @@ class TarReader:
             raise ContentError(f"the archive holds {name[:100]!r}, which is not a file that belongs there")
         return None
 
+    def _keep(self, block: bytes) -> None:
+        if self.KEEPS_HEAD:
+            self._head.append(block)
+
     def _long_name_read(self, data: bytes) -> None:
-        self._head.append(data + bytes(-len(data) % _BLOCK))
+        self._keep(data + bytes(-len(data) % _BLOCK))
         self._long_name = data.rstrip(b"\0").decode(errors="surrogateescape")
 
     def _pax_read(self, data: bytes) -> None:
-        self._head.append(data + bytes(-len(data) % _BLOCK))
+        self._keep(data + bytes(-len(data) % _BLOCK))
         for key, value in _pax_records(data):
             self._records[key] = value
+            if len(self._records) > _RECORDS_LIMIT:
+                raise ContentError(f"the archive tells more than {_RECORDS_LIMIT} things of one member")
             if key == b"path":
                 self._long_name = value.decode(errors="surrogateescape")
             elif key == b"size":
@@ -170,13 +186,15 @@ class _Collector:
 
 def _pax_records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values of `LENGTH KEY=VALUE\\n` records; a value may hold line ends, so that the length alone counts."""
-    while data:
-        length = _decimal(data.partition(b" ")[0])
-        record, data = data[:length], data[length:]
-        key, equals, value = record.partition(b" ")[2].partition(b"=")
-        if not equals or not value.endswith(b"\n") or len(record) != length:
+    at = 0
+    while at < len(data):
+        blank = data.find(b" ", at, at + 21)
+        end = at + _decimal(data[at : max(blank, at)])
+        key, equals, value = data[blank + 1 : end].partition(b"=")
+        if not equals or not value.endswith(b"\n") or end > len(data):
             raise ContentError("an extended header of the archive is damaged")
         yield key, value[:-1]
+        at = end
 
 
 def _decimal(text: bytes) -> int:

@@ -45,6 +45,7 @@ _SPARSE = {b"GNU.sparse.major", b"GNU.sparse.minor", b"GNU.sparse.name", b"GNU.s
 _PIECE = 4096
 _PIECES_LIMIT = 1 << 20
 _SEND = 256 << 10
+_ROOTS_LIMIT, _OBJECT = 4 << 20, 64
 LINK_HINT = "the link alone would be stored: name what it points to in `paths`"
 
 Key = tuple[bytes, ...]
@@ -94,6 +95,7 @@ class TreeReader(TarReader):
     META: ClassVar[tuple[bytes, ...]] = (b"x",)
     META_LIMIT: ClassVar[int] = 4 << 20
     NAME_LIMIT: ClassVar[int] = 32 << 10
+    KEEPS_HEAD: ClassVar[bool] = True
 
     def __init__(self, found: Callable[[Member], Callable[[bytes], None] | None]) -> None:
         super().__init__(lambda *_: None, RECORD)
@@ -101,6 +103,7 @@ class TreeReader(TarReader):
         self._last: Member | None = None
         self.roots: list[str] = []
         """The members that do not lie below another."""
+        self._roots_bytes = 0
         self.kinds: Counter[str] = Counter()
 
     def _found(self, name: str, size: int, block: bytes) -> Callable[[bytes], None] | None:
@@ -113,6 +116,9 @@ class TreeReader(TarReader):
             raise _elsewhere(member.link)
         if not self.roots or not below(member.key, key_of(self.roots[-1])):
             self.roots.append(member.name)
+            self._roots_bytes += len(member.name) + _OBJECT
+            if self._roots_bytes > _ROOTS_LIMIT:
+                raise ContentError("the archive holds too many members that lie below no other")
         self._last = member
         self.kinds[member.kind] += 1
         return self._each(member)
@@ -191,13 +197,20 @@ class TreeCheck:
         found = {key_of(root) for root in self._reader.roots}
         lost = [path for path in self._paths if path not in found]
         if lost:
-            shown = ", ".join("/" + b"/".join(path).decode(errors="replace") for path in lost)
-            raise ContentError(f"the archive lacks {shown}", "does `exclude` in hosts.toml leave it out?")
+            raise self._lacks(lost)
         if not self._reader.count:
             raise ContentError("the archive is empty")
 
+    @staticmethod
+    def _lacks(lost: Iterable[Key]) -> ContentError:
+        shown = ", ".join("/" + b"/".join(path).decode(errors="replace") for path in lost)
+        return ContentError(f"the archive lacks {shown}", "does `exclude` in hosts.toml leave it out?")
+
     def _judge(self, member: Member) -> None:
-        if self._paths and not any(below(member.key, path) for path in self._paths):
+        if self._paths and member.name == self._reader.roots[-1] and member.key not in self._paths:
+            lost = [path for path in self._paths if below(member.key, path)]
+            if lost:
+                raise self._lacks(lost)
             raise ContentError(f"the archive holds {_shown(member.name)}, which nobody asked for")
         if member.kind == "symbolic link" and member.key in self._paths:
             raise ContentError(f"{_shown(f'/{member.name}')} is a symbolic link to {_shown(member.link)}", LINK_HINT)

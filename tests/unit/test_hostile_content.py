@@ -1,7 +1,9 @@
 """What a hostile host sends as content: refused by a clear error, in bounded memory, whatever it is."""
 
+import gzip
 import itertools
 import tarfile
+import time
 from collections.abc import Iterable
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from pullagent.checks import answers
 from pullagent.checks.dump import DumpCheck
 from pullagent.checks.tar import InfluxBackupCheck, TarCheck
+from pullagent.checks.tree import TreeCheck
 from pullagent.errors import ContentError, SourceError
 from pullagent.model import Check
 from pullagent.sources.influxdb import inventory as influxdb_inventory
@@ -52,6 +55,55 @@ def test_a_giant_extended_header() -> None:
     """A header that claims a name of gigabytes is refused before it is gathered."""
     for kind in (b"L", b"K", b"x", b"g"):
         refused(TarCheck(), [member("././@LongLink", kind, size=8 << 30)], "bytes long")
+
+
+def extended(*records: bytes) -> bytes:
+    """An extended header of these records, each `KEY=VALUE`."""
+    lines = []
+    for record in records:
+        length = len(record) + 3
+        length += len(str(length)) - 1
+        lines.append(b"%d %s\n" % (length, record))
+    data = b"".join(lines)
+    return member("x", tarfile.XHDTYPE, size=len(data)) + data + bytes(-len(data) % 512)
+
+
+LONG = extended(b"atime=" + b"1" * 60_000)
+ENDLESS = {
+    "extended": LONG,
+    "in turn": LONG + member("x", tarfile.GNUTYPE_LONGNAME, size=0),
+    "for all": member("x", tarfile.XGLTYPE, size=60_000) + bytes(60_000 - 60_000 % 512 + 512),
+}
+
+
+@pytest.mark.parametrize("headers", ENDLESS.values(), ids=ENDLESS)
+def test_headers_without_a_member(headers: bytes) -> None:
+    """Each would be held until the member comes that they speak of."""
+    refused(TarCheck(), [headers] * 3000, "tell the same of one member")
+    refused(InfluxBackupCheck(("logs",)), [headers] * 3000, "tell the same of one member")
+    shard = gzip.compress(headers * 3000)
+    refused(InfluxBackupCheck(("logs",)), [gnu_tar({"logs/1.s1.tar.gz": shard})], "tell the same of one member")
+
+
+def test_headers_of_a_tree_without_a_member() -> None:
+    """The headers of one member are kept, to be sent as they came."""
+    refused(TreeCheck(["etc"]), [extended(b"atime=" + b"1" * (3 * MIB))] * 100, "tell the same of one member")
+
+
+def test_members_of_a_tree_that_lie_below_nothing() -> None:
+    """What lies below a path without being below anything there is refused at once; without paths, before memory is."""
+    names = (extended(b"path=etc/%08d" % n + b"n" * 30_000) + member("x") for n in range(30_000))
+    refused(TreeCheck(["etc"]), names, "the archive lacks /etc")
+    names = (extended(b"path=etc/%08d" % n + b"n" * 30_000) + member("x") for n in range(30_000))
+    refused(TreeCheck(), names, "members that lie below no other")
+
+
+def test_an_extended_header_of_many_records() -> None:
+    """Four mebibytes of the shortest are read in the time that reading takes, and their kinds are counted."""
+    same, begun = extended(*[b"a=b"] * 600_000), time.monotonic()
+    TreeCheck(["etc"]).feed(same)
+    assert time.monotonic() - begun < 5
+    refused(TreeCheck(["etc"]), [extended(*(b"%d=b" % n for n in range(300_000)))], "more than 20000 things")
 
 
 def test_members_without_number() -> None:

@@ -117,6 +117,8 @@ class Restore:
                 if member.kind == "hard link" and self._places and not any(below(target, p) for p in self._places):
                     raise _NotThere(f"/{member.name} is another name of /{member.link}: add --path /{member.link}")
                 if not survey.roots or not below(member.key, key_of(survey.roots[-1])):
+                    if self._places and member.key not in self._places:
+                        break
                     survey.roots.append(member.name)
                 survey.kinds[member.kind] += 1
                 survey.foreign += member.uid != uid
