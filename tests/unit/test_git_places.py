@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pullagent.errors import ContentError
 from pullagent.model import Address
 from pullagent.sources.git import refs
+from pullagent.sources.git.packets import Packets
 from pullagent.sources.git.refs import Heads, Mine
 from pullagent.sources.git.url import parse, upload_pack
 
@@ -142,3 +143,16 @@ def test_what_is_kept_goes_by_its_own_time_alone() -> None:
     new = refs.kept_name("2026-11-20T010003Z", "refs/heads/new")
     odd = f"{refs.OWN}other/refs/heads/x"
     assert refs.expired([old, new, odd], datetime(2026, 11, 10, tzinfo=UTC)) == [old]
+
+
+@given(st.lists(st.integers(1, 40), min_size=1), st.integers(0, 3), st.integers(0, 3))
+def test_what_is_beside_the_pack_is_counted(cuts: list[int], refs_count: int, packs: int) -> None:
+    """However the stream is cut; a pack's data, in its band, may be of any size."""
+    listed = b"".join(b"%04x" % (4 + 60) + b"a" * 60 for _ in range(refs_count)) + b"0000" + b"0008NAK\n"
+    packed = b"".join(b"%04x" % (5 + 100) + b"\1" + b"p" * 100 for _ in range(packs)) + b"0000"
+    stream, packets = listed + packed, Packets()
+    while stream:
+        for cut in cuts:
+            packets.feed(stream[:cut])
+            stream = stream[cut:]
+    assert packets.listed == len(listed) + 4

@@ -68,6 +68,12 @@ def mirrored(tmp_path: Path) -> Mirrored:
     return made
 
 
+def shell_of(mirrored: Mirrored, command: str) -> str:
+    """What a shell's command says in the working copy."""
+    done = subprocess.run(["/bin/sh", "-ec", command], cwd=mirrored.upstream.work, capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
 def files(directory: Path) -> dict[str, tuple[int, int]]:
     """Every file: when it was last written, and its inode."""
     return {str(p): (p.stat().st_mtime_ns, p.stat().st_ino) for p in directory.rglob("*")}
@@ -172,6 +178,49 @@ def test_large_files_elsewhere_are_told(mirrored: Mirrored) -> None:
     found = mirrored.follow()
     assert found.counts["lfs"] == 1
     assert "LFS" in found.warnings[0]
+
+
+def test_a_pointer_is_looked_for_in_small_files_alone(mirrored: Mirrored) -> None:
+    """One large file must not be read for a count: it may be larger than the memory. Many are not counted at all."""
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"
+    mirrored.upstream.commit("image.bin", pointer)
+    mirrored.upstream.commit("ümläut and blank.bin", pointer)
+    mirrored.upstream.commit("mentioned.md", f"As in:\n{pointer}")
+    mirrored.upstream.commit("large.bin", pointer + "x" * 1000)
+    mirrored.upstream.git("push", "--quiet", "origin", "main", "main:copy")
+    assert mirrored.follow().counts["lfs"] == 2
+
+
+def test_paths_without_end_are_not_listed_to_their_end(
+    mirrored: Mirrored, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Thirty small trees that each hold the next one ten times would list more paths than there are atoms."""
+    git = mirrored.upstream.git
+    (tmp_path / "content").write_text("x" * 100)
+    entry, kind = git("hash-object", "-w", tmp_path / "content").strip(), "100644 blob"
+    for _ in range(30):
+        (tmp_path / "tree").write_text("".join(f"{kind} {entry}\t{name}\n" for name in "abcdefghij"))
+        entry, kind = shell_of(mirrored, f"git mktree <{tmp_path / 'tree'}"), "040000 tree"
+    commit = git("commit-tree", "-m", "Bomb", entry).strip()
+    git("push", "--quiet", "origin", f"{commit}:refs/heads/bomb")
+    monkeypatch.setattr("pullagent.sources.git.lfs._ENTRIES", 5000)
+    assert mirrored.follow().counts["lfs"] == 0
+
+
+def test_a_git_has_so_much_memory_and_no_more(mirrored: Mirrored, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tree of 300 MB is 300 kB on the wire. The mirror stays as it was, and what to look for is said."""
+    before = mirrored.refs
+    where = mirrored.upstream.bare
+    tree = shell_of(
+        mirrored, f"head -c 314572800 /dev/zero | git --git-dir={where} hash-object -w -t tree --literally --stdin"
+    )
+    commit = mirrored.upstream.there("commit-tree", "-m", "Bomb", tree).strip()
+    mirrored.upstream.there("update-ref", "refs/heads/bomb", commit)
+    monkeypatch.setattr("pullagent.sources.git.program._MEMORY_BYTES", 128 << 20)
+    with pytest.raises(SourceError, match="needs more memory than the 128 MiB") as caught:
+        mirrored.follow()
+    assert "the largest" in caught.value.hint
+    assert {name: oid for name, oid in mirrored.refs.items() if "incoming" not in name} == before
 
 
 def test_what_was_kept_goes_after_its_time_and_its_objects_with_it(mirrored: Mirrored) -> None:
@@ -492,18 +541,34 @@ def test_what_a_killed_pull_left_in_clear_goes_with_the_next(tmp_path: Path, mon
 
 
 class Endless(Nowhere):
-    """A host whose repository lists refs for ever."""
+    """A host whose repository lists refs for ever; `sane`: so many times as a repository's should be."""
+
+    def __init__(self, name: str, sane: int) -> None:
+        super().__init__(name)
+        self.sane = sane
 
     def converse(self, command: str, chunks: Iterator[bytes], stop: StopSignal) -> Iterator[bytes]:  # type: ignore[override]
         """So many that no memory would hold them."""
-        line = b"a" * 40 + b" refs/heads/" + b"x" * 100 + b"\n"
-        packet = b"%04x" % (len(line) + 4) + line
+        able = b"\0side-band-64k ofs-delta agent=git/2.39.5"
+        yield packet(b"a" * 40 + b" refs/heads/main" + able + b"\n")
+        self.sane -= 1
+        if self.sane >= 0:
+            yield b"0000"
+            return
+        line = packet(b"a" * 40 + b" refs/heads/" + b"x" * 100 + b"\n")
         while not stop.is_set():
-            yield packet * 1000
+            yield line * 1000
 
 
-def test_a_list_of_refs_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ends where no repository's would."""
+def packet(line: bytes) -> bytes:
+    """As git frames it."""
+    return b"%04x" % (len(line) + 4) + line
+
+
+@pytest.mark.parametrize("sane", [0, 1])
+def test_a_list_of_refs_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sane: int) -> None:
+    """It ends where no repository's would: when it is looked at, and when it is fetched from after a sane look."""
     monkeypatch.setattr("pullagent.sources.git.upstream._LIST_BYTES", 4 << 20)
+    host, bench = Endless("h", sane), Bench(tmp_path / "mirror.git", NOW)
     with pytest.raises(SourceError, match="without end"):
-        Git("/srv/git/ansible.git").follow(Endless("h"), Bench(tmp_path / "mirror.git", NOW))  # type: ignore[arg-type]
+        Git("/srv/git/ansible.git").follow(host, bench)  # type: ignore[arg-type]

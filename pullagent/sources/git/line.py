@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pullagent.errors import CommandFailed, ContentError, PullAgentError, SourceError
 from pullagent.model import StopSignal
 from pullagent.sources.base import Remote
+from pullagent.sources.git.packets import Packets
 
 PROTOCOL = "fd"
 _CHUNK = 64 << 10
@@ -25,7 +26,7 @@ class Line(threading.Thread):
     """Carries what a remote command says to a socket, and what is said there to the command."""
 
     def __init__(
-        self, host: Remote, command: str, end: socket.socket, limit: int | None, advanced: Callable[[int], None]
+        self, host: Remote, command: str, end: socket.socket, limit: int, advanced: Callable[[int], None]
     ) -> None:
         super().__init__(daemon=True, name="git line")
         self._advanced = advanced
@@ -41,11 +42,11 @@ class Line(threading.Thread):
 
     def run(self) -> None:
         """Until either side ends."""
-        count = 0
+        packets = Packets()
         try:
             for chunk in self._host.converse(self._command, self._spoken(), self._over):
-                count += len(chunk)
-                if self._limit is not None and count > self._limit:
+                packets.feed(chunk)
+                if packets.listed > self._limit:
                     # git would hold all of it in memory
                     raise ContentError(f"{self._host.name}: a list of refs without end", "what is that repository?")
                 if len(self._head) < _HEAD:
@@ -80,10 +81,8 @@ class Line(threading.Thread):
 
 
 @contextmanager
-def joined(
-    host: Remote, command: str, limit: int | None, advanced: Callable[[int], None]
-) -> Iterator[tuple[int, Line]]:
-    """A descriptor for git to speak by, and who carries it, at most `limit` bytes of answer, and tells how many came.
+def joined(host: Remote, command: str, limit: int, advanced: Callable[[int], None]) -> Iterator[tuple[int, Line]]:
+    """A descriptor for git to speak by, and who carries it and tells how much came: `limit` bytes beside the pack.
 
     What went wrong on the host is raised in place of git's own words about a line that went dead.
     """

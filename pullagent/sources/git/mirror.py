@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pullagent.errors import LockedError, SourceError, Stopped, store_error
+from pullagent.errors import LockedError, SourceError, store_error
 from pullagent.model import snapshot_id
 from pullagent.sources.base import Bench, Followed, Remote
 from pullagent.sources.git import refs
+from pullagent.sources.git.lfs import pointers
 from pullagent.sources.git.program import LONG_S, GitFailed, Program
 from pullagent.sources.git.refs import Difference, Heads, Mine
 from pullagent.sources.git.upstream import Upstream
@@ -38,8 +39,6 @@ _LEFT = (
     ("objects", "*/tmp_*"),
     ("objects/pack", ".tmp-*"),
 )
-_LFS = "version https://git-lfs.github.com/spec/v1"
-_LFS_BRANCHES = 20
 
 
 class Mirror:
@@ -149,7 +148,8 @@ class Mirror:
         self._tidy()
         found = self.mine()
         changed = len(difference.wanted) + len(difference.gone) + bool(difference.head)
-        counts = refs.counts(found) | {"lfs": self._lfs(found)}
+        branches = [name for name in found.live if name.startswith("refs/heads/")]
+        counts = refs.counts(found) | {"lfs": pointers(self._git, branches)}
         if counts["lfs"]:
             warnings += (f"{counts['lfs']} files are Git LFS pointers: what they point to is not in the mirror",)
         return Followed(True, changed, tuple(kept), counts, warnings, upstream.version)
@@ -252,20 +252,6 @@ class Mirror:
                     file.unlink(missing_ok=True)
         except OSError as error:
             raise store_error(self.directory, error) from error
-
-    def _lfs(self, found: Mine) -> int:
-        """How many files of the branches' trees stand for what lies elsewhere."""
-        branches = [name for name in found.live if name.startswith("refs/heads/")][:_LFS_BRANCHES]
-        if not branches:
-            return 0
-        try:
-            answer = self._git.ask("grep", "-l", "-F", "-e", _LFS, *branches, "--", limit_s=LONG_S)
-        except Stopped:
-            raise
-        except SourceError:
-            # none, or too much to look at
-            return 0
-        return len({line.partition(b":")[2] for line in answer.splitlines()})
 
 
 def _refuse_withheld(difference: Difference, fetched: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ No hook, pager, credential helper, prompt or transport but the one that is asked
 
 import fcntl
 import os
+import resource
 import selectors
 import shutil
 import signal
@@ -24,6 +25,9 @@ _CHUNK = 1 << 20
 _SAID_BYTES = 64 << 10
 _END_S = 5
 _ANSWER_BYTES = 64 << 20
+# of each git: 140 MB are what one of 1.7 GB with 250,000 objects takes; files it maps do not count (RLIMIT_DATA)
+_MEMORY_BYTES = 1 << 30
+_NO_MEMORY = ("out of memory", "cannot allocate memory")
 # a fetch or an fsck of a large repository; a hung one must not hold the lock for ever
 LONG_S, SHORT_S = 6 * 3600.0, 120.0
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -133,7 +137,7 @@ class Program:
             with os.fdopen(os.dup(question), "wb") as file:
                 file.write(data)
             os.lseek(question, 0, os.SEEK_SET)
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 argv,
                 stdin=question,
                 stdout=subprocess.PIPE,
@@ -145,6 +149,8 @@ class Program:
                 start_new_session=True,
                 pass_fds=(*self._held, *descriptors),
             )
+            _bound(process)
+            return process
         except OSError as error:
             raise SourceError(
                 f"git cannot be run here: {error.filename}: {error.strerror}", "apt-get install git"
@@ -188,6 +194,13 @@ class Program:
             )
 
 
+def _bound(process: "subprocess.Popen[bytes]") -> None:
+    """Bound the memory of a git that has just begun, and so of each that it starts: an upstream may send anything."""
+    _, hard = resource.prlimit(process.pid, resource.RLIMIT_DATA)
+    limit = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(hard, _MEMORY_BYTES)
+    resource.prlimit(process.pid, resource.RLIMIT_DATA, (limit, limit))
+
+
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """Leave none of it running. Told to end, git removes its locks and half-written files."""
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -206,7 +219,13 @@ def failure(what: str, status: int, said: str) -> GitFailed:
     lines = [line.removeprefix("fatal: ").removeprefix("error: ") for line in said.splitlines() if line.strip()]
     text = "; ".join(lines[:6]) or f"status {status}"
     hint = ""
-    if "dubious ownership" in said:
+    if any(words in said.lower() for words in _NO_MEMORY):
+        text = f"it needs more memory than the {_MEMORY_BYTES >> 20} MiB that it is given: {text}"
+        hint = (
+            "upstream holds an object, or so many, as no source repository does; the largest, there:  git cat-file"
+            " --batch-all-objects --batch-check='%(objectsize) %(objecttype) %(objectname)' | sort -n | tail"
+        )
+    elif "dubious ownership" in said:
         hint = (
             "the repository belongs to another account; as root there:  git config --system --add safe.directory PATH"
         )

@@ -52,9 +52,8 @@ class Upstream:
         if place.path is None:
             protocol = _ALLOWED.get(place.scheme, place.scheme)
             return git.ask(*arguments, place.url, data=data, protocol=protocol, limit_s=limit_s)
-        limit = _LIST_BYTES if data == b"" else None
         server: AbstractContextManager[Remote] = host.to(place.address) if place.address else nullcontext(host)
-        with server as remote, self._spoken_to(remote, upload_pack(place.path), limit) as descriptor:
+        with server as remote, self._spoken_to(remote, upload_pack(place.path)) as descriptor:
             return git.ask(
                 *arguments,
                 f"fd::{descriptor}",
@@ -65,10 +64,10 @@ class Upstream:
             )
 
     @contextmanager
-    def _spoken_to(self, remote: Remote, command: str, limit: int | None) -> Iterator[int]:
+    def _spoken_to(self, remote: Remote, command: str) -> Iterator[int]:
         line: Line | None = None
         try:
-            with joined(remote, command, limit, self._advanced) as (descriptor, line):
+            with joined(remote, command, _LIST_BYTES, self._advanced) as (descriptor, line):
                 yield descriptor
         finally:
             self.version = (line.version if line is not None else None) or self.version
