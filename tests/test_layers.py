@@ -59,8 +59,9 @@ LAYERS = """
     a mirror             sources.git.mirror
     what it follows      sources.git.upstream
     the way there        sources.git.line
+    what it counts       sources.git.lfs
     git itself           sources.git.program
-    its refs and places  sources.git.refs sources.git.url
+    its refs and places  sources.git.packets sources.git.refs sources.git.url
     what came back       sources.files.compare sources.mysql.compare
     what is half done    sources.halfway
     servers of a drill   sources.influxdb.throwaway sources.mysql.throwaway
@@ -161,6 +162,7 @@ PURE = (
     "checks.bundle",
     "checks.dump",
     "checks.answers",
+    "sources.git.packets",
     "sources.git.refs",
     "sources.git.url",
     "checks.tree",
