@@ -6,6 +6,7 @@ OpenSSH (packets of 256 KiB).
 """
 
 import logging
+import socket
 from typing import Any, NoReturn
 
 import paramiko
@@ -16,6 +17,7 @@ from paramiko.packet import Packetizer
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 _PACKET_BYTES = 256 << 10
+_AHEAD_BYTES = 128 << 10
 _GREETING_BYTES = 64 << 10
 _EXTENSIONS = 64
 _STDERR = 1
@@ -25,10 +27,33 @@ class Misbehaved(paramiko.SSHException):
     """The peer does what no SSH server may do; the connection is over."""
 
 
+class _ReadAhead:
+    """A socket read in larger parts than the library asks for: a packet would take two waits and two reads."""
+
+    def __init__(self, own: socket.socket) -> None:
+        self._own = own
+        self._buffer = memoryview(bytearray(_AHEAD_BYTES))
+        self._at = self._end = 0
+
+    def recv(self, count: int) -> bytes:
+        """At most `count` bytes, none at the end; as the socket's own."""
+        if self._at == self._end:
+            self._at, self._end = 0, self._own.recv_into(self._buffer)
+        data = bytes(self._buffer[self._at : min(self._at + count, self._end)])
+        self._at += len(data)
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._own, name)
+
+
 class _Packets(Packetizer):
     """Refuses packets and greetings that are longer than any server needs."""
 
     _greeting_bytes = 0
+
+    def __init__(self, channel: Any) -> None:
+        super().__init__(_ReadAhead(channel) if isinstance(channel, socket.socket) else channel)
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         if n > _PACKET_BYTES:
