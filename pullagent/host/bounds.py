@@ -53,7 +53,8 @@ class _Packets(Packetizer):
     _greeting_bytes = 0
 
     def __init__(self, channel: Any) -> None:
-        super().__init__(_ReadAhead(channel) if isinstance(channel, socket.socket) else channel)
+        ahead: Any = _ReadAhead(channel) if isinstance(channel, socket.socket) else channel
+        super().__init__(ahead)
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         if n > _PACKET_BYTES:
