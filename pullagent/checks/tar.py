@@ -161,9 +161,9 @@ class TarReader:
 
     def _pax_read(self, data: bytes) -> None:
         self._keep(data + bytes(-len(data) % _BLOCK))
-        for key, value in _pax_records(data):
+        for count, (key, value) in enumerate(_pax_records(data)):
             self._records[key] = value
-            if len(self._records) > _RECORDS_LIMIT:
+            if count == _RECORDS_LIMIT:
                 raise ContentError(f"the archive tells more than {_RECORDS_LIMIT} things of one member")
             if key == b"path":
                 self._long_name = value.decode(errors="surrogateescape")

@@ -57,7 +57,6 @@ class Output:
     def __iter__(self) -> Iterator[bytes]:
         try:
             while chunk := self._receive():
-                self._check_total()
                 yield chunk
                 # from here on: what the reader took its time for is no stall of the host's
                 self._last_byte = time.monotonic()
@@ -130,6 +129,9 @@ class Output:
     def _receive(self) -> bytes:
         import paramiko
 
+        # also while bytes come: whoever takes them may have nothing to give on, and would never look
+        self._stop.check()
+        self._check_total()
         while True:
             try:
                 return bytes(self._channel.recv(CHUNK))

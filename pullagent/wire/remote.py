@@ -13,12 +13,15 @@ from pullagent.errors import CommandFailed, ContentError, HostError, ProgramMiss
 from pullagent.model import Address, Manner, Packed, StopSignal
 from pullagent.sources.base import Remote, Source, Stream
 from pullagent.wire.choice import Choice, Past, by_link, may_pay
-from pullagent.wire.commands import FAILED, FAILED_STATUS, LINK, VERSION, streamed
+from pullagent.wire.commands import FAILED, FAILED_STATUS, LINK, LINK_BYTES, VERSION, streamed
 from pullagent.wire.frames import WINDOW_BYTES, Frame
 from pullagent.wire.pace import Pace
 
 # of the link's measurement; connections begin slowly
 _WARM_UP_BYTES = 1 << 20
+# a piece of a frame is at most half as long, and each of its blocks holds something
+_BARREN_BYTES = 2 << 20
+_AGAIN = "run it again"
 _PLAIN = 'or write wire = "plain" in hosts.toml'
 
 
@@ -131,6 +134,9 @@ def _bytes_per_s(remote: Remote, pace: Pace | None) -> float:
         count += len(chunk)
         if count <= _WARM_UP_BYTES:
             begun, at = time.monotonic(), count
+        # a host may send more than it was asked for, without end
+        if count > LINK_BYTES:
+            break
     return (count - at) / max(time.monotonic() - begun, 1e-6)
 
 
@@ -183,13 +189,15 @@ class _Unpacked(_Through):
                         yield Packed.of(plain, bytes(came), passed)
                         passed += len(came)
                         came.clear()
+                    elif len(came) > _BARREN_BYTES:
+                        raise ContentError(f"{self._name}: what zstd there sent goes on, and holds nothing", _AGAIN)
         except CommandFailed as error:
             raise self._explained(error) from error
         except zstandard.ZstdError as error:
-            raise ContentError(f"{self._name}: what zstd there sent is not sound: {error}", "run it again") from error
+            raise ContentError(f"{self._name}: what zstd there sent is not sound: {error}", _AGAIN) from error
         frame.finish()
         if not unpacker.eof:
-            raise ContentError(f"{self._name}: what zstd there sent is not whole", "run it again")
+            raise ContentError(f"{self._name}: what zstd there sent is not whole", _AGAIN)
         yield Packed.of(b"", bytes(came), passed, last=True)
 
     def _explained(self, error: CommandFailed) -> HostError:
@@ -202,6 +210,4 @@ class _Unpacked(_Through):
         hint = "out of memory there?  journalctl -k | grep -i 'killed process'" if status in (137, 265) else ""
         if status == 127:
             hint = _install(self._name)
-        return HostError(
-            f"{self._name}: zstd there ended with status {status}{words}", hint or f"run it again, {_PLAIN}"
-        )
+        return HostError(f"{self._name}: zstd there ended with status {status}{words}", hint or f"{_AGAIN}, {_PLAIN}")

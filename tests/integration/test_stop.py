@@ -3,10 +3,15 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from pullagent.errors import ConnectionLost, Stopped
+from pullagent.host import Host, Limits, Login
+from pullagent.model import Address, StopSignal
 from tests.integration.agent import AGAMA, LOGS, Agent, alive, changes, wait_for_file
 from tests.integration.wrappers import GATHERED, HALF, wrap_backup, wrap_dump
 from tests.lab.processes import wait_until
@@ -157,6 +162,35 @@ def test_a_running_backup_is_not_swept(hanging_backup: Hanging) -> None:
     agent.succeeds_after(agent.host.sshd.farm.reset, LOGS)
     assert hanging_backup.left_on_host() == before
     os.kill(hanging_backup.remote, signal.SIGKILL)
+
+
+def _read_all(host: Host) -> None:
+    for _ in host.open("cat /dev/zero"):
+        pass
+
+
+def _send_nothing(host: Host) -> None:
+    host.send("cat /dev/zero", iter(()))
+
+
+@pytest.mark.parametrize("read", [_read_all, _send_nothing])
+@pytest.mark.parametrize(
+    ("stop_s", "total_s", "error"), [(1, 25, Stopped), (25, 1, ConnectionLost)], ids=["stopped", "limited"]
+)
+def test_output_without_end(
+    agent: Agent, read: Callable[[Host], None], stop_s: float, total_s: float, error: type[Exception]
+) -> None:
+    """A host that always has something to say is not listened to after a stop, or when its time is over."""
+    sshd, stop = agent.host.sshd, StopSignal()
+    login = Login("h", Address("127.0.0.1", sshd.port, sshd.user), agent.known_hosts, (agent.host.identity,))
+    timer, begun = threading.Timer(stop_s, stop.set), time.monotonic()
+    timer.start()
+    try:
+        with Host(login, Limits(5, 5, total_s), stop) as host, pytest.raises(error):
+            read(host)
+    finally:
+        timer.cancel()
+    assert time.monotonic() - begun < 15
 
 
 def test_no_process_outlives_a_stopped_run(hanging_dump: Hanging) -> None:

@@ -71,6 +71,22 @@ def absent() -> CommandFailed:
     return CommandFailed("h: status 127 from version of zstd", status=127, stderr="zstd: not found")
 
 
+def test_a_measurement_without_end_is_ended() -> None:
+    """A host that sends more than it was asked for is not listened to for ever."""
+
+    class Endless(Asked):
+        sent = 0
+
+        def _zeros(self) -> Iterator[bytes]:
+            while self.sent < 20 * LINK_BYTES:
+                self.sent += 1 << 15
+                yield bytes(1 << 15)
+
+    host = Endless()
+    chosen(host, "auto")
+    assert LINK_BYTES < host.sent <= LINK_BYTES + (1 << 15)
+
+
 def test_plain_asks_nothing() -> None:
     """No question, no look at what is stored."""
     host = Asked()

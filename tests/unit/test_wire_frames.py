@@ -204,6 +204,19 @@ def test_a_bomb_in_small_pieces() -> None:
     assert sizes[0] <= 9 << 17
 
 
+def test_blocks_that_hold_nothing() -> None:
+    """They could come for ever, and would all be held until something is in one."""
+
+    def read() -> None:
+        with pytest.raises(ContentError, match="goes on, and holds nothing"):
+            list(unpacked([WHOLE[:6], *[bytes(3 << 16)] * 1000]))
+
+    assert peak_growth(read) < 12 << 20
+    # some are no harm
+    empty = WHOLE[:6] + bytes(3000) + WHOLE[6:]
+    assert b"".join(unpacked([empty])) == TEXT
+
+
 def test_pieces_are_what_came() -> None:
     """Nothing is left out or changed between them."""
     frame = Frame()
