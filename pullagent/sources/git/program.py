@@ -131,14 +131,16 @@ class Program:
     def _start(
         self, argv: list[str], data: bytes, protocol: str, descriptors: tuple[int, ...]
     ) -> "subprocess.Popen[bytes]":
+        if shutil.which("git") is None:
+            raise SourceError("git cannot be run here: it is not installed", "apt-get install git")
         # not a pipe: whoever reads the answer need not feed the question at the same time
         question = os.memfd_create("question", os.MFD_CLOEXEC)
         try:
             with os.fdopen(os.dup(question), "wb") as file:
                 file.write(data)
             os.lseek(question, 0, os.SEEK_SET)
-            process = subprocess.Popen(
-                argv,
+            return subprocess.Popen(
+                [*_bounded(), *argv],
                 stdin=question,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -149,12 +151,8 @@ class Program:
                 start_new_session=True,
                 pass_fds=(*self._held, *descriptors),
             )
-            _bound(process)
-            return process
         except OSError as error:
-            raise SourceError(
-                f"git cannot be run here: {error.filename}: {error.strerror}", "apt-get install git"
-            ) from error
+            raise SourceError(f"git cannot be run here: {error.filename}: {error.strerror}") from error
         finally:
             os.close(question)
 
@@ -194,11 +192,11 @@ class Program:
             )
 
 
-def _bound(process: "subprocess.Popen[bytes]") -> None:
-    """Bound the memory of a git that has just begun, and so of each that it starts: an upstream may send anything."""
-    _, hard = resource.prlimit(process.pid, resource.RLIMIT_DATA)
+def _bounded() -> list[str]:
+    """What begins a git whose memory is bounded, and that of each that it starts: an upstream may send anything."""
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     limit = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(hard, _MEMORY_BYTES)
-    resource.prlimit(process.pid, resource.RLIMIT_DATA, (limit, limit))
+    return ["/bin/sh", "-c", f'ulimit -d {limit >> 10} && exec "$@"', "sh"]
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
