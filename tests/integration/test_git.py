@@ -245,6 +245,28 @@ def test_a_restore_replaces_nothing_that_was_made_meanwhile(backup: Backup, when
         away.rename(bare)
 
 
+@pytest.mark.parametrize("named", [".", ".git"])
+def test_a_working_copy_stays_one(backup: Backup, named: str) -> None:
+    """As upstream: what lies on no branch is told. As a target: refused, for a bare repository would take its place."""
+    work = backup.directory / "checkout"
+    shutil.copytree(backup.upstream.work, work)
+    backup.edit(f'url = "{backup.upstream.bare}"', f'url = "{work / named}"')
+    backup.upstream.git("-C", work, "checkout", "--quiet", "--detach")
+    assert "HEAD is on no branch" not in backup.call("run").succeeded().err
+    backup.upstream.git("-C", work, "commit", "--quiet", "--allow-empty", "--message", "On no branch")
+    commit = backup.upstream.git("-C", work, "rev-parse", "HEAD")[:12]
+    for verb in ("run", "mirror"):
+        assert f"git branch NAME {commit}" in backup.call(verb).succeeded().err
+    (work / "not-committed").touch()
+    before = sorted(work.rglob("*"))
+    for option in ("--replace", "--yes"):
+        done = backup.call("restore", f"{ANSIBLE}@latest", *backup.put_back("--yes", option))
+        done.failed(1, "is a working copy", "--into NAME")
+    assert sorted(work.rglob("*")) == before
+    backup.upstream.git("-C", work, "branch", "named")
+    assert "HEAD is on no branch" not in backup.call("run").succeeded().err
+
+
 def test_a_drill_clones_and_checks_the_tree_out(backup: Backup) -> None:
     """Here, with a working copy; and beside the repository on a host, where nothing is left of it."""
     backup.call("run").succeeded()

@@ -223,6 +223,14 @@ def test_a_git_has_so_much_memory_and_no_more(mirrored: Mirrored, monkeypatch: p
     assert {name: oid for name, oid in mirrored.refs.items() if "incoming" not in name} == before
 
 
+def test_a_machine_without_git(mirrored: Mirrored, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is said, with the package that has it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SourceError, match="not installed") as caught:
+        mirrored.follow()
+    assert caught.value.hint == "apt-get install git"
+
+
 def test_what_was_kept_goes_after_its_time_and_its_objects_with_it(mirrored: Mirrored) -> None:
     """Not a day before; what refs of upstream lead to stays."""
     old = mirrored.rewrite()

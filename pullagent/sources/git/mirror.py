@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -116,14 +117,31 @@ class Mirror:
                 return Followed(False, counts=refs.counts(mine), warnings=(text,), version=upstream.version)
             difference = refs.compare(mine, theirs)
             if not difference and not mine.incoming and not recheck:
-                return Followed(True, warnings=warnings, version=upstream.version)
+                return Followed(True, warnings=warnings + self._detached(theirs), version=upstream.version)
             try:
-                return self._followed(upstream, host, mine, difference, now, warnings)
+                followed = self._followed(upstream, host, mine, difference, now, warnings)
+                return replace(followed, warnings=followed.warnings + self._detached(theirs))
             except GitFailed as error:
                 # a ref went between the list and the fetch
                 if _GONE not in error.said or attempt == _ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
+
+    def _detached(self, theirs: Heads) -> tuple[str, ...]:
+        """A warning where a working copy holds commits that no ref leads to: nobody can fetch what is under no name."""
+        if theirs.detached is None or self._holds(theirs.detached):
+            return ()
+        return (
+            f"HEAD is on no branch there, and what was committed on it ({theirs.detached[:12]}) is not in the mirror;"
+            f" give it a name there:  git branch NAME {theirs.detached[:12]}",
+        )
+
+    def _holds(self, oid: str) -> bool:
+        try:
+            self._git.ask("cat-file", "-e", oid)
+        except GitFailed:
+            return False
+        return True
 
     def _followed(
         self,

@@ -18,11 +18,14 @@ _REF = re.compile(r"refs(/(?!\.)(?!@$)[^\x00-\x20\x7f~^:?*\[\\/]{1,240}(?<!\.loc
 
 @dataclass(frozen=True)
 class Heads:
-    """What a repository shows: its refs, the branch that HEAD stands for, and refs that cannot be taken."""
+    """What a repository shows: its refs, the branch that HEAD stands for, refs that cannot be taken, and the commit
+    that HEAD stands for where it is on no branch (`detached`).
+    """
 
     refs: Mapping[str, str]
     head: str | None = None
     odd: tuple[str, ...] = ()
+    detached: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,22 +57,24 @@ def is_ref(name: str) -> bool:
 
 
 def heads_of(answer: bytes) -> Heads:
-    """What `git ls-remote --symref` says. Refs of a mirror's own kind, peeled tags and HEAD's value are left out."""
+    """What `git ls-remote --symref` says. Refs of a mirror's own kind and peeled tags are left out."""
     refs: dict[str, str] = {}
     odd: list[str] = []
-    head = None
+    head = commit = None
     for first, name in _lines(answer, "\t"):
         if first.startswith("ref: "):
             head = first[5:] if name == "HEAD" and is_ref(first[5:]) else head
         elif not _OID.fullmatch(first):
             raise ContentError(f"upstream's list of refs holds {first[:60]!r}", "is that a git repository?")
-        elif name.endswith("^{}") or name == "HEAD" or name.startswith(OWN):
+        elif name == "HEAD":
+            commit = first
+        elif name.endswith("^{}") or name.startswith(OWN):
             continue
         elif is_ref(name):
             refs[name] = first
         else:
             odd.append(name)
-    return Heads(refs, head, tuple(odd))
+    return Heads(refs, head, tuple(odd), commit if head is None else None)
 
 
 def mine_of(answer: bytes, head: str | None) -> Mine:

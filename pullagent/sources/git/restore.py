@@ -45,10 +45,12 @@ class Restore:
         return self._host.read(f"{prologue('version of git')}git version\n").decode(errors="replace").strip()
 
     def _state(self) -> str:
-        """`free`, `taken`, or `closed` and the directory that may not be written to."""
+        """`free`, `work` (a working copy), `taken`, or `closed` and the directory that may not be written to."""
         path = self._quoted("")
         script = (
-            f"{prologue('place of a repository')}if [ -e {path} ] || [ -L {path} ]; then echo taken; exit; fi\n"
+            f"{prologue('place of a repository')}if [ -e {self._quoted('/.git')} ]; then echo work; exit; fi\n"
+            f"if [ -e {path} ]; then case {path} in .git|*/.git) echo work; exit;; esac; fi\n"
+            f"if [ -e {path} ] || [ -L {path} ]; then echo taken; exit; fi\n"
             f'd=$(dirname -- {path}); while ! [ -e "$d" ]; do d=$(dirname -- "$d"); done\n'
             'if [ -d "$d" ] && [ -w "$d" ]; then echo free; else echo "closed $d"; fi\n'
         )
@@ -61,6 +63,13 @@ class Restore:
             return bad("place", error.message, error.hint)
         if answer == "free":
             return good("place", f"{self._path} is free")
+        if answer == "work":
+            return bad(
+                "place",
+                f"{self._path} is a working copy, and a bare repository does not take its place",
+                "restore beside it, and fetch from there:  --into NAME   then in it:  git fetch ../NAME.git"
+                "\nor move it away first",
+            )
         if answer == "taken" and self._options.replace:
             return doubtful(
                 "place",
@@ -96,7 +105,7 @@ class Restore:
         return objects
 
     def _refuse_taken(self) -> None:
-        if not self._options.replace and self._state() == "taken":
+        if self._state() in (("work",) if self._options.replace else ("work", "taken")):
             raise self._taken()
 
     def _taken(self) -> RestoreError:
