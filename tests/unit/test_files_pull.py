@@ -265,6 +265,32 @@ def test_what_is_mounted_below_is_left_out(pull: Pull) -> None:
         subprocess.run(["umount", place], check=True)
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root mounts")
+def test_a_volume_that_is_no_mount_is_told(pull: Pull) -> None:
+    """As a btrfs subvolume: another device without a line in the list of mounts, which tar leaves out all the same."""
+    place = pull.tree / "customers \u00e9"
+    place.mkdir()
+    (pull.tree.parent / "mounts").write_text("none / btrfs rw 0 0\n")
+    pull.farm.put_first("cat", f"#!/bin/sh\nexec /bin/cat {pull.tree.parent}/mounts\n")
+    subprocess.run(["mount", "-t", "tmpfs", "none", place], check=True)
+    try:
+        (place / "inside").write_text("")
+        assert "customers \u00e9/inside" not in pull.members()
+    finally:
+        subprocess.run(["umount", place], check=True)
+    assert pull.findings.warnings == ["1 subvolume below `paths` left out (one_file_system)"]
+    assert pull.findings.told == [f"left out, being a volume of its own: {place}"]
+    found = {one.name: one for one in Files((str(pull.tree),)).diagnose(pull.host, None)}
+    assert "subvolumes" in found["file systems"].detail
+
+
+def test_whoever_follows_into_everything_asks_for_no_mounts(pull: Pull) -> None:
+    """No gate would let that question pass, and nothing is left out."""
+    pull.farm.put_first("cat", f"#!/bin/sh\necho none {pull.tree}/dir tmpfs rw 0 0\n")
+    assert "dir/file.conf" in pull.members(Files((str(pull.tree),), one_file_system=False))
+    assert pull.findings.warnings == []
+
+
 REFUSED = {
     "relative": ({"paths": ("etc",)}, "absolute"),
     "the whole": ({"paths": ("/",)}, "directories or files below /"),

@@ -37,6 +37,9 @@ _SAID = re.compile(r"(?:\S*/)?tar: (.*)")
 _MOVED = re.compile(r".*: (?:file changed as we read it|File removed before we read it|File shrank by .*)")
 # a shell's words, not sudo's own of a command that it lacks
 _NO_SUDO = re.compile(r"\bsudo: (?:command )?not found|\bsudo: inaccessible or not found")
+# it names what it leaves out, btrfs subvolumes too, only while it lists all that it takes
+_HERE = ("--one-file-system", "--verbose", "--index-file", "/dev/null")
+_ELSEWHERE = re.compile(r"(.*?)/?: file is on a different filesystem; not dumped")
 _SOCKET = re.compile(r".*: (?:socket|door) ignored")
 # what can be quoted for sudoers without a doubt
 _PLAIN = re.compile(r"[A-Za-z0-9/._+@*?-]+")
@@ -95,8 +98,8 @@ class Files:
     one_file_system: Annotated[
         bool,
         Meta(
-            description="whether what is mounted below `paths` is left out, with a warning that names it; `false`"
-            " follows into everything, network mounts too"
+            description="whether what is mounted below `paths`, and btrfs subvolumes there, are left out, with a"
+            " warning that names them; `false` follows into everything, network mounts too"
         ),
     ] = True
     sudo: Annotated[
@@ -123,7 +126,7 @@ class Files:
     @property
     def _archiving(self) -> tuple[str, ...]:
         """The tar command line, but for the program."""
-        words = [*ARCHIVE, *(["--one-file-system"] if self.one_file_system else []), "--no-wildcards-match-slash"]
+        words = [*ARCHIVE, *(_HERE if self.one_file_system else ()), "--no-wildcards-match-slash"]
         for text in self.exclude:
             words += ["--anchored" if text.startswith("/") else "--no-anchored", "--exclude", text.lstrip("/")]
         return *words, "--directory", "/", "--", *(path.lstrip("/") for path in self.paths)
@@ -185,12 +188,12 @@ class Files:
         warning that names them (tar's status 1); a file that cannot be read fails the pull.
         """
         self._find_out(host, findings)
-        left_out = self._left_out(host)
+        left_out, _ = self._left_out(host) if self.one_file_system else ([], False)
         if left_out:
             findings.warn(f"{_many(left_out, 'file system')} mounted below `paths` left out (one_file_system)")
             findings.tell(f"left out, being mounted there: {_listed(left_out)}")
         check = TreeCheck([path.lstrip("/") for path in self.paths])
-        yield Artifact("files.tar", self._stream(host, findings), check)
+        yield Artifact("files.tar", self._stream(host, findings, left_out), check)
 
     def diagnose(self, host: Remote, last_bytes: int | None) -> Iterator[Diagnosis]:
         """GNU tar there and its version, whether all of `paths` is there and may be read (with `sudo`: whether that is
@@ -201,7 +204,7 @@ class Files:
         if not self.one_file_system:
             return
         try:
-            left_out = self._left_out(host)
+            left_out, volumes = self._left_out(host)
         except Stopped:
             raise
         except PullAgentError as error:
@@ -211,7 +214,8 @@ class Files:
             hint = "name them in `paths` or in `exclude`, or set one_file_system = false"
             yield doubtful("file systems", f"mounted below `paths`, and left out: {_listed(left_out)}", hint)
         else:
-            yield good("file systems", "nothing is mounted below `paths`")
+            more = "; a pull names btrfs subvolumes there, which are left out too" if volumes else ""
+            yield good("file systems", f"nothing is mounted below `paths`{more}")
 
     def restoration(self, host: Remote, snapshot: Opened, options: RestoreOptions) -> Restoration:
         """Into a new directory in the login's home, or where `--into` says; the whole archive is judged before. Then
@@ -309,17 +313,20 @@ class Files:
             raise SourceError(f"may not be read: {_listed([path for _, _, path in found])}", _ASK_ROOT)
         return f"{self._names} there, {'read as root' if self.sudo else 'all of it readable'}"
 
-    def _left_out(self, host: Remote) -> list[str]:
-        """What is mounted below `paths`, and neither named in `paths` nor excluded by its own path."""
+    def _left_out(self, host: Remote) -> tuple[list[str], bool]:
+        """What is mounted below `paths`, and neither named in `paths` nor excluded by its own path; and whether there
+        can be volumes besides that are mounted nowhere.
+        """
         answer = host.read(self._mounts()).decode(errors="surrogateescape")
         rows = [line.split(" ") for line in answer.splitlines()]
         if not rows or any(len(row) != 6 for row in rows):
             raise ContentError(f"{host.name} answers {answer[:80]!r} when asked what is mounted", _SILENT)
         places = {re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), row[1]) for row in rows}
         told = {*self.paths, *self.exclude}
-        return sorted(p for p in places - told if any(p.startswith(f"{path}/") for path in self.paths))
+        below = sorted(p for p in places - told if any(p.startswith(f"{path}/") for path in self.paths))
+        return below, any(row[2] == "btrfs" for row in rows)
 
-    def _stream(self, host: Remote, findings: Findings) -> Iterator[bytes]:
+    def _stream(self, host: Remote, findings: Findings, left_out: list[str]) -> Iterator[bytes]:
         try:
             stream = host.open(self._archive(), (0, 1))
             yield from stream
@@ -336,7 +343,13 @@ class Files:
             # the manifest is not encrypted: names are told, and kept nowhere
             findings.warn(f"{_many(moved, 'file')} changed while they were read, and may be torn: the run named them")
             findings.tell(f"changed while they were read: {_listed(moved)}")
-        others = [line for line in said if line not in moved and not _SOCKET.fullmatch(line)]
+        elsewhere = [f"/{_unquoted(match[1])}" for match in map(_ELSEWHERE.fullmatch, said) if match]
+        volumes = [path for path in elsewhere if path not in left_out]
+        if volumes:
+            findings.warn(f"{_many(volumes, 'subvolume')} below `paths` left out (one_file_system)")
+            findings.tell(f"left out, being a volume of its own: {_listed(volumes)}")
+        known = (_MOVED, _ELSEWHERE, _SOCKET)
+        others = [line for line in said if not any(form.fullmatch(line) for form in known)]
         if others:
             findings.warn(f"{_many(others, 'remark')} of tar's: the run told them")
             findings.tell(f"tar's remarks: {_listed(others)}")
@@ -351,6 +364,12 @@ _ASK_ROOT = (
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def _unquoted(name: str) -> str:
+    """A name as tar writes it in the locale C."""
+    raw = re.sub(rb"\\([0-7]{3})", lambda m: bytes((int(m[1], 8) & 255,)), name.encode(errors="replace"))
+    return raw.decode(errors="surrogateescape")
 
 
 def _many(things: list[str], what: str) -> str:
