@@ -119,7 +119,9 @@ def _version(remote: Remote) -> str | None:
         if error.status == 127:
             return None
         raise
-    return answer.decode(errors="replace").strip("*\n ").partition(", by")[0]
+    # it comes to stand in the manifest, and on screens
+    first = answer.decode(errors="replace").strip().partition("\n")[0]
+    return "".join(c if c.isprintable() else "?" for c in first.strip("* ").partition(", by")[0])
 
 
 def _install(name: str) -> str:

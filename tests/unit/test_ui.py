@@ -159,6 +159,12 @@ def test_a_cell_cannot_make_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in lines[1]
 
 
+def test_a_fact_cannot_make_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a host says of itself stays behind the name of it."""
+    ui.facts([("tool", "zstd 1\nstate:     good"), ("path", "/srv")])
+    assert capsys.readouterr().out.splitlines() == ["tool: zstd 1\\nstate:     good", "path: /srv"]
+
+
 def test_an_error_and_its_hint_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     """`error:` with the message, `hint:` with what to do; long lines whole, further lines indented."""
     ui.fail(PullAgentError("first " + "x" * 300 + "\nsecond", "do this"))

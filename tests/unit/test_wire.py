@@ -101,6 +101,16 @@ def test_zstd_asks_for_the_program_alone() -> None:
     assert host.asked == ["zstd"]
 
 
+@pytest.mark.parametrize("more", [b"\nstate: good\n", b"\r\x1b[31mstate"])
+def test_a_version_is_one_line(more: bytes) -> None:
+    """What a host says of its program stands in the manifest and on screens: no line of its own, no control of any."""
+    (version,) = {chosen(Asked(zstd=b"*** zstd v1.5.4" + more), "zstd", None).zstd}
+    assert version is not None
+    assert version.startswith("zstd v1.5.4")
+    assert version.isprintable()
+    assert "state: good" not in version
+
+
 def test_zstd_without_the_program() -> None:
     """What hosts.toml asks for and the host cannot do is an error, with what to type."""
     with pytest.raises(ProgramMissing, match="no zstd program") as told:
