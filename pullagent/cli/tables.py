@@ -13,7 +13,7 @@ _WORD = 12
 
 def table(out: Screen, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> None:
     """A table on a terminal; else aligned plain lines, never cut. The first column is never cut or wrapped."""
-    lines = [[cell if cell.isprintable() else cell(cell) for cell in row] for row in [columns, *rows]]
+    lines = [[cell if cell.isprintable() else one_line(cell) for cell in row] for row in [columns, *rows]]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     wide = sum(widths) + 2 * (len(widths) - 1) > out.width if out.is_terminal else True
     if not wide and all(map(_is_narrow, chain.from_iterable(lines))):
@@ -98,7 +98,7 @@ def facts(out: Screen, pairs: Sequence[tuple[str, str]]) -> None:
     out.console.print(view, soft_wrap=False)
 
 
-def cell(text: str) -> str:
+def one_line(text: str) -> str:
     """A cell's text on one line: a name must not be able to make a row of its own."""
     return clean(text).replace("\n", "\\n").replace("\t", "\\t")
 

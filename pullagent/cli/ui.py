@@ -98,7 +98,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
 
 def facts(pairs: Sequence[tuple[str, str]]) -> None:
     """Names and values, a line each; on a terminal long values go on below their beginning."""
-    pairs = [(name, tables.cell(value)) for name, value in pairs]
+    pairs = [(name, tables.one_line(value)) for name, value in pairs]
     if out.is_terminal:
         tables.facts(out, pairs)
         return
