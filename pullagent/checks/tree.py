@@ -45,6 +45,8 @@ _SPARSE = {b"GNU.sparse.major", b"GNU.sparse.minor", b"GNU.sparse.name", b"GNU.s
 _PIECE = 4096
 _PIECES_LIMIT = 1 << 20
 _SEND = 256 << 10
+# the system takes paths of 4,095 bytes, and a directory may come to stand before them
+_PATH_BYTES, _PATHS_KEPT = 4000, 20
 _ROOTS_LIMIT, _OBJECT = 4 << 20, 64
 LINK_HINT = "the link alone would be stored: name what it points to in `paths`"
 
@@ -186,6 +188,9 @@ class TreeCheck:
     def __init__(self, paths: Sequence[str] = ()) -> None:
         self._paths = [key_of(path) for path in paths]
         self._reader = TreeReader(self._judge)
+        self.too_long: list[str] = []
+        """Members whose paths are too long to be unpacked as they stand, the first of them; `many_too_long`: all."""
+        self.many_too_long = 0
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes; ContentError as soon as they cannot be right."""
@@ -207,6 +212,9 @@ class TreeCheck:
         return ContentError(f"the archive lacks {shown}", "does `exclude` in hosts.toml leave it out?")
 
     def _judge(self, member: Member) -> None:
+        if len(member.name) > _PATH_BYTES // 4 and len(b"/".join(member.key)) > _PATH_BYTES:
+            self.many_too_long += 1
+            self.too_long += [member.name][: _PATHS_KEPT - len(self.too_long)]
         if self._paths and member.name == self._reader.roots[-1] and member.key not in self._paths:
             lost = [path for path in self._paths if below(member.key, path)]
             if lost:

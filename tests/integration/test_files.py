@@ -1,5 +1,6 @@
 """Files of a host: backed up by tar, listed, put back and compared, through the real command line and sshd."""
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -243,3 +244,29 @@ def test_a_drill_unpacks_and_compares_here(place: Place) -> None:
     assert re.search(r"^on: +this machine, as \S+$", told, re.M)
     assert f"1 object, {len(seen(place.tree)) - 1:,} entries: everything came back" in told
     assert not re.search("server|holds what came back", told)
+
+
+def test_a_path_too_long_to_be_unpacked(place: Place, tmp_path: Path) -> None:
+    """tar stores it, and cannot unpack it: the pull warns; a restore brings back the rest and names what is missing."""
+    top = tmp_path / "deep"
+    top.mkdir()
+    (top / "other").write_bytes(os.urandom(4_000_000))
+    here = os.open(top, os.O_RDONLY)
+    for number in range(22):
+        os.mkdir(f"{number:0200}", dir_fd=here)
+        inner = os.open(f"{number:0200}", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    place.configure(top)
+    stored = place.agent.call("run", ETC, "--json").succeeded().json["sources"][0]
+    assert any(re.match(r"[2-4] paths of more than 4,000 bytes", text) for text in stored["warnings"])
+    done = place.agent.restore(stored["ref"], "--into", tmp_path / "there", "--json")
+    assert done.code == 1
+    compared = objects(done)
+    assert "File name too long" in str(compared["tar"][1])
+    missing = [name for name, (_, found, _) in compared.items() if found == "missing"]
+    assert {len(name) > 4000 for name in missing} == {True}
+    assert (tmp_path / "there" / str(top).lstrip("/") / "other").read_bytes() == (top / "other").read_bytes()
+    shutil.rmtree(top)
+    shutil.rmtree(tmp_path / "there")

@@ -185,7 +185,8 @@ class Files:
     def artifacts(self, host: Remote, findings: Findings) -> Iterator[Artifact]:
         """One archive, sorted by name and read to the blocks that end it: each of `paths` must be in it, nothing beside
         them, no name twice, and nothing that would be unpacked elsewhere. Files that changed while they were read are a
-        warning that names them (tar's status 1); a file that cannot be read fails the pull.
+        warning that names them (tar's status 1), and so are paths too long to unpack; a file that cannot be read fails
+        the pull.
         """
         self._find_out(host, findings)
         left_out, _ = self._left_out(host) if self.one_file_system else ([], False)
@@ -194,6 +195,11 @@ class Files:
             findings.tell(f"left out, being mounted there: {_listed(left_out)}")
         check = TreeCheck([path.lstrip("/") for path in self.paths])
         yield Artifact("files.tar", self._stream(host, findings, left_out), check)
+        if check.too_long:
+            count = check.many_too_long
+            findings.warn(f"{count} path{'' if count == 1 else 's'} of more than 4,000 bytes: tar cannot unpack them")
+            ends = [f"…{name[-60:]}" for name in check.too_long]
+            findings.tell(f"too long to be unpacked, stored all the same: {_listed(ends)}")
 
     def diagnose(self, host: Remote, last_bytes: int | None) -> Iterator[Diagnosis]:
         """GNU tar there and its version, whether all of `paths` is there and may be read (with `sudo`: whether that is

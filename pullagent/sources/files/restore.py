@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pullagent.checks.tree import DEVICES, Member, below, digested, key_of, repacked, walk
 from pullagent.diagnosis import Diagnosis, bad, doubtful, good, size
-from pullagent.errors import ContentError, UsageError
+from pullagent.errors import CommandFailed, ContentError, UsageError
 from pullagent.sources.base import Opened, Remote, Restored, RestoreOptions, prologue
 from pullagent.sources.files.archive import ARCHIVE
 from pullagent.sources.files.compare import Wanted, compared
@@ -17,6 +17,9 @@ from pullagent.sources.halfway import Halfway
 
 _NAME = "files.tar"
 _BLOCK = 4096
+# GNU tar's status where something went wrong and it went on
+_NOT_ALL = 2
+_WORDS = 500
 
 
 @dataclass
@@ -78,13 +81,23 @@ class Restore:
         halfway = Halfway(self._host.name, place.path, again="--replace writes over what is there already")
         with halfway.told():
             halfway.changing()
-            with self._snapshot.chunks(_NAME) as chunks:
-                self._host.send(self._unpack(place), repacked(chunks, self._wanted.head))
+            failed = self._unpacked(place)
             halfway.loaded()
-            found = list(self._compared(place, survey))
+            found = [*failed, *self._compared(place, survey)]
         whose = "" if place.root or not survey.foreign else "; all of it belongs to the login, not to its owners"
         told = Restored(place.path, "directory", None, f"holds what came back{whose}")
         return [*found, *([told] if place.path != "/" or whose else []), *self._parents(place)]
+
+    def _unpacked(self, place: Place) -> list[Restored]:
+        """Unpack; what tar says where it could not unpack all, of which a comparison then tells what is missing."""
+        try:
+            with self._snapshot.chunks(_NAME) as chunks:
+                self._host.send(self._unpack(place), repacked(chunks, self._wanted.head))
+        except CommandFailed as error:
+            if error.status != _NOT_ALL:
+                raise
+            return [Restored("tar", "unpacking", "status 0", f"status {_NOT_ALL}: {error.stderr[-_WORDS:]}")]
+        return []
 
     def _parents(self, place: Place) -> Iterator[Restored]:
         """What was made above the target, and in a directory that was there already."""
