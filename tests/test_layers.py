@@ -92,6 +92,7 @@ LAYERS = """
     a look into it       store.look
     notes on mirrors     store.mirrors
     its file system      store.durable store.locks
+    that it is there     store.used
     its strangers, marks  store.foreign store.damage
     the ledger           ledger
     how it saw the clock  clock

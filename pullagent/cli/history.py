@@ -38,6 +38,7 @@ def history(
 ) -> None:
     """Show what was done: every run, pull, fetch, restore, verification and so on; who, when, how it ended."""
     store = Store(ui.as_store_owner(ui.config_of(context)).store)
+    store.expect()
     if limit is None:
         limit = _SCREENFUL if ui.out.is_terminal and not as_json else 0
     entries = list(Ledger(store.ledger_path).entries())

@@ -255,7 +255,7 @@ def recorded(
         store = Store(config.store)
         try:
             # a trust before the first run leaves no line: a store must not come to be by it, owned by who knows whom
-            if store.root.exists():
+            if store.there:
                 with privileges.acting_as(privileges.owner_to_become(store.root)):
                     Ledger(store.ledger_path).append(
                         event,

@@ -18,7 +18,7 @@ from pullagent.ledger import Ledger
 from pullagent.model import Snapshot, SourceName, rfc3339
 from pullagent.programs import ask
 from pullagent.sources.base import mirrored
-from pullagent.store import Store
+from pullagent.store import Store, used
 
 TIMER, MIRROR_TIMER = "pullagent.timer", "pullagent-mirror.timer"
 _ENTRIES = 100_000
@@ -129,6 +129,10 @@ def _user(uid: int) -> str:
 
 def _store(root: Path) -> Diagnosis:
     """The store is private to the account that pulls, and so is everything in it."""
+    try:
+        used.expect(root)
+    except PullAgentError as error:
+        return of_error("store", error)
     if not root.exists():
         return _store_to_be(root)
     try:
@@ -155,6 +159,11 @@ def _store(root: Path) -> Diagnosis:
     if foreign:
         detail = f"{len(foreign)} entries do not belong to {_user(owner)}, such as {foreign[0]}"
         return bad("store", detail, f"chown -R {_user(owner)} {root}")
+    if not used.noted(root):
+        detail = f"{root} is private to {_user(owner)}; were its disk not mounted one night, nobody would notice"
+        return doubtful(
+            "store", detail, f"has {_user(owner)} a state directory, such as /var/lib/pullagent? Then: pullagent run"
+        )
     return good("store", f"{root} is private to {_user(owner)}")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from pullagent.errors import LockedError, NoSuchSnapshot, StoreError, UsageError, system_error
 from pullagent.model import Snapshot, SnapshotRef, SourceName, StopSignal
 from pullagent.store import damage as damages
-from pullagent.store import locks, mirrors
+from pullagent.store import locks, mirrors, used
 from pullagent.store.catalogue import Catalogue
 from pullagent.store.damage import Damage
 from pullagent.store.durable import storing, sync_directory, write_durably
@@ -29,7 +29,8 @@ class Store(Catalogue):
     """The store at `root`. Constructing it touches nothing."""
 
     def prepare(self) -> None:
-        """Make the store's own directories, private; StoreError when it cannot be written."""
+        """Make the store's own directories, private; StoreError when it cannot be written, or its disk is missing."""
+        used.expect(self.root)
         with storing(self.root):
             if self.root.exists() and not self.root.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.root))
@@ -43,6 +44,7 @@ class Store(Catalogue):
                 )
             for name in (STAGING, TRASH, LOCKS):
                 (self.root / name).mkdir(mode=0o700, exist_ok=True)
+        used.remember(self.root)
 
     def space(self) -> tuple[int, int]:
         """Capacity of the store's file system and what is free there for us, in bytes."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pullagent.errors import NoSuchSnapshot
 from pullagent.model import RefQuery, Snapshot, SnapshotRef, SourceName, is_safe_name, is_snapshot_id
+from pullagent.store import used
 from pullagent.store.damage import Damage
 from pullagent.store.durable import directories, read_plain, storing
 from pullagent.store.foreign import strangers
@@ -12,10 +13,19 @@ from pullagent.store.look import PIN, no_collector, read_damage, read_snapshot
 
 
 class Catalogue:
-    """The tree at `root`. Constructing it touches nothing."""
+    """The tree at `root`. Constructing it touches nothing. StoreError where the store's disk is missing."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @property
+    def there(self) -> bool:
+        """Whether something of it is there, or it is new; not so where its disk is not mounted."""
+        return self.root.exists() and not used.lost(self.root)
+
+    def expect(self) -> None:
+        """StoreError where its disk is not mounted, for who reads nothing of its tree."""
+        used.expect(self.root)
 
     @property
     def ledger_path(self) -> Path:
@@ -28,6 +38,7 @@ class Catalogue:
 
     def by_source(self, host: str | None = None, source: str | None = None) -> Iterator[list[Snapshot]]:
         """The same, one source after the other, for who need not hold all of them at once."""
+        used.expect(self.root)
         with storing(self.root):
             names = self._sources()
         for name in names:
@@ -52,6 +63,7 @@ class Catalogue:
 
     def ids(self, name: SourceName) -> list[str]:
         """The ids of one source's snapshots, newest first, by their directories alone."""
+        used.expect(self.root)
         with storing(self.root):
             return sorted(filter(is_snapshot_id, directories(self.root / name.host / name.source)), reverse=True)
 

@@ -134,7 +134,9 @@ class Ground:
 
     def forget(self) -> None:
         """Remove what was stored, so that no run is judged or slowed by earlier ones."""
-        shutil.rmtree(self.agent.store, ignore_errors=True)
+        # and that there was a store, which must not vanish
+        for place in (self.agent.store, self.agent.home / "state"):
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _roomy(text: str) -> str:

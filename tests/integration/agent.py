@@ -92,7 +92,7 @@ class Agent:
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """Nothing of the developer's: an own HOME, no agent; `extra` is added."""
-        return plain_environment(self.home, extra)
+        return plain_environment(self.home, {"XDG_STATE_HOME": str(self.home / "state"), **(extra or {})})
 
     def call(
         self,

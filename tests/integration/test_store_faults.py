@@ -143,3 +143,21 @@ def test_a_directory_where_the_snapshot_belongs(agent: Agent) -> None:
         assert squatter.is_dir()
     finally:
         squatter.rmdir()
+
+
+def test_a_store_that_is_not_mounted(agent: Agent) -> None:
+    """Every verb that works on it says so, none is green, and nothing is written below the mount point."""
+    agent.call("run").succeeded()
+    aside = agent.store.rename(agent.store.with_name("unmounted"))
+    agent.store.mkdir(mode=0o700)
+    try:
+        verbs = {("run",): 1, ("verify",): 1, ("list",): 1, ("prune", "--dry-run"): 1, ("status",): 3, ("history",): 1}
+        for argv, code in verbs.items():
+            agent.call(*argv).failed(code, "empty, but was in use: is its disk mounted?", f"mount {agent.store}")
+        assert "UNKNOWN" in agent.call("status", "--nagios").out
+        assert "is its disk mounted?" in agent.call("doctor").out
+        assert list(agent.store.iterdir()) == []
+    finally:
+        agent.store.rmdir()
+        aside.rename(agent.store)
+    agent.call("verify").succeeded()

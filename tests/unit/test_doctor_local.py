@@ -153,9 +153,27 @@ def test_a_store_of_another_user(machine: Machine, monkeypatch: pytest.MonkeyPat
     assert (found.result, "sudo -u" in found.hint) == ("failed", True)
 
 
+def test_a_store_whose_disk_is_not_mounted(machine: Machine) -> None:
+    """An empty directory in its place is a fault, whatever its mode."""
+    machine.store.prepare()
+    shutil.rmtree(machine.store.root)
+    machine.store.root.mkdir(mode=0o700)
+    found = {one.name: one for one in doctor_local.of_this_machine(machine.config, [], NOW)}
+    one = found["store"]
+    assert (one.result, "is its disk mounted?" in one.detail) == ("failed", True)
+    assert f"mount {machine.store.root}" in one.hint
+
+
+def test_a_store_whose_loss_would_not_be_noticed(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it could not be noted that it is in use."""
+    monkeypatch.setattr("pullagent.store.used.noted", lambda root: False)
+    machine.finds("store", "warn", "nobody would notice", "pullagent run")
+
+
 def test_no_store_yet(machine: Machine) -> None:
     """The first run makes it, so that this is no fault; that there is nothing to restore is worth a warning."""
-    shutil.rmtree(machine.store.root)
+    machine.config = machine.configured(machine.directory.parent / "new")
+    machine.store = Store(machine.config.store)
     machine.finds("restore", "warn", "no sound snapshot yet", f"pullagent run {HOST}/agama {HOST}/logs")
     assert "first run makes it" in machine.look()["store"].detail
 
