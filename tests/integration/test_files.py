@@ -168,6 +168,25 @@ def test_directories_above_are_made_as_ever(place: Place, tmp_path: Path) -> Non
     }
 
 
+def test_a_directory_that_is_a_link_by_now_is_not_replaced(place: Place, tmp_path: Path) -> None:
+    """tar would put a plain directory in its place: --replace is refused, and names the link and where it leads."""
+    there, disk = tmp_path / "there" / str(place.tree).lstrip("/"), tmp_path / "disk"
+    there.mkdir(parents=True)
+    disk.mkdir()
+    (disk / "newer").write_text("newer\n")
+    (there / "dir").symlink_to(disk)
+    into = ("--into", tmp_path / "there", "--replace")
+    said = f"in {tmp_path}/there, where the snapshot has directories: {there.relative_to(tmp_path / 'there')}/dir leads"
+    place.agent.restore(f"{ETC}@latest", *into).failed(1, f"{said} to {disk}", "remove it")
+    assert [path.name for path in there.iterdir()] == ["dir"]
+    assert [path.name for path in disk.iterdir()] == ["newer"]
+    # a link that comes back as one is none of these
+    (there / "dir").unlink()
+    (there / "absolute").symlink_to(disk)
+    place.agent.restore(f"{ETC}@latest", *into).succeeded()
+    assert seen(there) == seen(place.tree)
+
+
 def test_what_does_not_come_back_as_it_was_is_named(place: Place) -> None:
     """What cannot be compared as equal is told, and the exit code says so."""
     place.host.sshd.put_first("tar", _LOSING)
@@ -270,3 +289,19 @@ def test_a_path_too_long_to_be_unpacked(place: Place, tmp_path: Path) -> None:
     assert (tmp_path / "there" / str(top).lstrip("/") / "other").read_bytes() == (top / "other").read_bytes()
     shutil.rmtree(top)
     shutil.rmtree(tmp_path / "there")
+
+
+def test_of_many_links_some_are_named(place: Place, tmp_path: Path) -> None:
+    """However many there are, the answer is short and the command ends well."""
+    top, there = tmp_path / "top", tmp_path / "there"
+    for number in range(1500):
+        (top / f"{number:05}").mkdir(parents=True)
+    place.configure(top)
+    place.agent.call("run", ETC)
+    (there / str(top).lstrip("/")).mkdir(parents=True)
+    for number in range(1500):
+        (there / str(top).lstrip("/") / f"{number:05}").symlink_to(tmp_path)
+    done = place.agent.restore(f"{ETC}@latest", "--into", there, "--replace")
+    done.failed(1, f"/00000 leads to {tmp_path}")
+    assert "and others" in done.err
+    assert len(done.err) < 8000

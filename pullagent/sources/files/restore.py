@@ -20,6 +20,8 @@ _BLOCK = 4096
 # GNU tar's status where something went wrong and it went on
 _NOT_ALL = 2
 _WORDS = 500
+_SEND = 64 << 10
+_NAMED = 20
 
 
 @dataclass
@@ -60,7 +62,10 @@ class Restore:
         place = self._place = self._target.look()
         self._wanted = Wanted(self._places, place.root)
         try:
-            survey = self._survey = self._surveyed(place.uid)
+            survey = self._survey = _Survey(Counter(), [])
+            directories = self._surveyed(survey, place.uid)
+            written_over = place.state == "filled" and self._options.replace
+            links = self._target.links(_joined(directories)) if written_over else _exhausted(directories)
         except _NotThere as error:
             yield bad(
                 "archive", error.message, f"pullagent show {self._ref} --files --identity FILE lists what is there"
@@ -71,6 +76,8 @@ class Restore:
         yield self._rights(place, survey)
         yield _room(place, survey)
         yield self._taking(place)
+        if links:
+            yield _linked(place, links)
 
     def act(self) -> list[Restored]:
         """Unpack, archive again what is there, and compare. RestoreError when the target is no longer what it was."""
@@ -115,9 +122,11 @@ class Restore:
         manifest = self._snapshot.manifest
         return f"{manifest.host}/{manifest.source}@{manifest.id}"
 
-    def _surveyed(self, uid: int) -> _Survey:
-        """Read all of it: ContentError for whatever must not be unpacked. Links to what is not chosen are refused."""
-        survey, missing = _Survey(Counter(), []), set(self._places)
+    def _surveyed(self, survey: _Survey, uid: int) -> Iterator[str]:
+        """Read all of it, and give the directories' names: ContentError for whatever must not be unpacked. Links to
+        what is not chosen are refused.
+        """
+        missing = set(self._places)
         with self._snapshot.chunks(_NAME) as chunks:
             for member in walk(chunks):
                 if not isinstance(member, Member):
@@ -137,10 +146,11 @@ class Restore:
                 survey.foreign += member.uid != uid
                 survey.bytes += -(-member.stored // _BLOCK) * _BLOCK + _BLOCK
                 survey.privileged += member.kind in DEVICES or bool(member.mode & 0o6000 and member.kind == "file")
+                if member.kind == "directory":
+                    yield member.name
         if missing:
             names = ", ".join("/" + b"/".join(key).decode(errors="replace") for key in sorted(missing))
             raise _NotThere(f"the snapshot does not hold {names}")
-        return survey
 
     def _tar(self, place: Place) -> Diagnosis:
         if place.tar.startswith("tar (GNU tar) "):
@@ -210,6 +220,33 @@ class Restore:
 
 class _NotThere(ContentError):
     """What was chosen cannot be restored by itself."""
+
+
+def _linked(place: Place, links: Sequence[str]) -> Diagnosis:
+    named = f"{', '.join(links[:_NAMED])}{' and others' if len(links) > _NAMED else ''}"
+    return bad(
+        "links",
+        f"in {place.path}, where the snapshot has directories: {named}",
+        "each would become a plain directory: remove it, if that is wanted; else restore beside it, with --into DIR,"
+        " and copy to where it leads",
+    )
+
+
+def _joined(names: Iterator[str]) -> Iterator[bytes]:
+    """Each ended by NUL, many at once."""
+    waiting = bytearray()
+    for name in names:
+        waiting += name.encode(errors="surrogateescape") + b"\0"
+        if len(waiting) >= _SEND:
+            yield bytes(waiting)
+            waiting.clear()
+    yield bytes(waiting)
+
+
+def _exhausted(names: Iterator[str]) -> list[str]:
+    for _ in names:
+        pass
+    return []
 
 
 def _room(place: Place, survey: _Survey) -> Diagnosis:

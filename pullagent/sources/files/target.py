@@ -3,7 +3,7 @@
 import posixpath
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pullagent.errors import HostError, RestoreError
@@ -67,6 +67,25 @@ class Target:
         path = re.sub(r"/+", "/", path).rstrip("/") or "/"
         return Place(path, state, int(user), writable == "writable", int(blocks) * int(block), int(nodes), tar)
 
+    def links(self, directories: Iterator[bytes]) -> list[str]:
+        """Which of these names in it, each ended by NUL, are links to directories, and where each leads; not all of
+        very many.
+        """
+        command = (
+            f"{prologue('look for links where directories are to go')}cd -- {self.quoted} || exit\n"
+            '{ xargs -0 sh -c \'for n; do [ ! -L "./$n" ] || [ ! -d "./$n" ] || '
+            'printf "%s leads to %s\\0" "$n" "$(readlink -f "./$n")"; done\' sh && printf \'looked\\0\'; } |\n'
+            # what is not read to its end would look like a failure
+            f"{{ head -c {_LINKS_BYTES}; cat >/dev/null; }}"
+        )
+        answer = self._host.send(command, directories).decode(errors="surrogateescape")
+        *links, last, end = ["", *answer.split("\0")]
+        if len(links) > 1 and len(answer.encode(errors="surrogateescape")) >= _LINKS_BYTES:
+            return [*links[1:], "and others"]
+        if last != "looked" or end:
+            raise HostError(f"{self._host.name} answers {answer[:120]!r}", _SILENT)
+        return links[1:]
+
     def make(self, place: Place, roots: Iterable[str], *, replace: bool) -> Made:
         """Make it where it is absent, for the login alone, and all that is missing above it and above `roots` in it.
 
@@ -96,6 +115,7 @@ class Target:
         return Made(state == "absent", tuple(re.sub(r"/+", "/", path) for path in parents[:-2]))
 
 
+_LINKS_BYTES = 32 << 10
 _USABLE = ("absent", "empty", "filled")
 _STATE = """\
 if [ -d "$d" ]; then [ -z "$(ls -A -- "$d")" ] && s=empty || s=filled
