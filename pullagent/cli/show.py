@@ -1,6 +1,7 @@
 """`pullagent show`: one snapshot in full."""
 
 import json
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,9 +10,9 @@ import typer
 
 from pullagent import manifest as manifests
 from pullagent.cli import members as listing
-from pullagent.cli import ui
+from pullagent.cli import streams, ui
 from pullagent.errors import UsageError
-from pullagent.model import Snapshot, rfc3339
+from pullagent.model import Observer, Snapshot, rfc3339
 from pullagent.seal import Identity
 from pullagent.sources import KINDS
 from pullagent.store import Store, pins
@@ -45,10 +46,19 @@ def show(
     _show(store, snapshot, as_json=as_json)
 
 
+class _Reader(Observer):
+    """Who reads the list, and may have seen enough: what lies between two of its lines can take minutes to read."""
+
+    def advanced(self, job: str, count: int) -> None:
+        """End well, once nobody reads it any more."""
+        if streams.abandoned(sys.stdout):
+            raise typer.Exit
+
+
 def _files(store: Store, snapshot: Snapshot, identity: Identity, *, as_json: bool) -> None:
     from pullagent.contents import members
 
-    with members(store, KINDS, snapshot, identity) as found:
+    with members(store, KINDS, snapshot, identity, _Reader()) as found:
         if as_json:
             listing.print_json(found, **_fields(snapshot))
         else:

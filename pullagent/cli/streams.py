@@ -43,6 +43,18 @@ def lost(stream: TextIO) -> OSError | None:
     return raw.lost if isinstance(raw, _Raw) else None
 
 
+def abandoned(stream: TextIO) -> bool:
+    """Flush a stream; whether nobody reads what is written to it any more. Of a pipe that is known without a write."""
+    if lost(stream) is not None:
+        return True
+    poll = select.poll()
+    try:
+        poll.register(stream, 0)
+    except (OSError, ValueError):
+        return False
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
 def _guarded(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     try:
         descriptor = stream.fileno()

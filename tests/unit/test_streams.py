@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import typer
 
-from pullagent.cli import streams
+from pullagent.cli import show, streams
 
 MEGABYTE = "x" * 2**20
 
@@ -76,3 +77,28 @@ def test_what_cannot_be_shown_is_escaped(monkeypatch: pytest.MonkeyPatch, tmp_pa
         print("größe \udcff")
         assert streams.lost(sys.stdout) is None
     assert (tmp_path / "out").read_text() == "gr\\xf6\\xdfe \\udcff\n"
+
+
+def test_a_reader_that_has_left_is_noticed_without_a_word(tmp_path: Path) -> None:
+    """Of a pipe; a file has no reader to lose."""
+    ours, theirs = os.pipe()
+    with os.fdopen(theirs, "w") as pipe, (tmp_path / "file").open("w") as file:
+        assert not streams.abandoned(pipe)
+        os.close(ours)
+        assert streams.abandoned(pipe)
+        assert not streams.abandoned(file)
+
+
+def test_a_list_ends_with_its_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the snapshot is read, not only with the next line: a large file may lie between."""
+    with guarded_pipe(monkeypatch) as reading:
+        show._Reader().advanced("job", 1)
+        print("a line")
+        show._Reader().advanced("job", 1)
+        assert os.read(reading, 100) == b"a line\n"
+        # another file under its number: the reader is gone
+        with Path(os.devnull).open("rb") as nothing:
+            os.dup2(nothing.fileno(), reading)
+        with pytest.raises(typer.Exit) as caught:
+            show._Reader().advanced("job", 1)
+    assert caught.value.exit_code == 0
