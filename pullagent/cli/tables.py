@@ -61,7 +61,12 @@ def _wrap(out: Screen, columns: Sequence[str], rows: Sequence[Sequence[str]], ri
 
     view = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for number, column in enumerate(columns):
-        view.add_column(column, justify="right" if column in right else "left", no_wrap=number == 0 or column in right)
+        view.add_column(
+            column,
+            justify="right" if column in right else "left",
+            no_wrap=number == 0 or column in right,
+            overflow="fold",
+        )
     for row in rows:
         view.add_row(*(Text(cell, style=_style(cell)) for cell in row))
     out.console.print(view, soft_wrap=False)
@@ -86,16 +91,23 @@ def _parts(cell: str, whole: bool) -> Sequence[str]:
 
 
 def facts(out: Screen, pairs: Sequence[tuple[str, str]]) -> None:
-    """Names and values on a terminal, where long values go on below their beginning."""
+    """Names and values on a terminal, where long values go on below their beginning; one word that is too long is left
+    to the terminal, from which it can then be copied whole.
+    """
     from rich.table import Table
     from rich.text import Text
 
-    view = Table.grid(padding=(0, 1, 0, 0))
-    view.add_column(no_wrap=True)
-    view.add_column(overflow="fold")
+    width = max(len(name) for name, _ in pairs) + 1
     for name, value in pairs:
-        view.add_row(f"{name}:", Text(clean(value), style=_style(value)))
-    out.console.print(view, soft_wrap=False)
+        text = Text(clean(value), style=_style(value))
+        if " " not in value and width + 1 + text.cell_len > out.width:
+            out.console.print(Text(f"{name + ':':{width}} ") + text, soft_wrap=True)
+            continue
+        view = Table.grid(padding=(0, 1, 0, 0))
+        view.add_column(no_wrap=True, min_width=width)
+        view.add_column(overflow="fold")
+        view.add_row(f"{name}:", text)
+        out.console.print(view, soft_wrap=False)
 
 
 def one_line(text: str) -> str:

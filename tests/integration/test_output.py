@@ -85,3 +85,13 @@ def test_a_fingerprint_of_another_kind(agent: Agent) -> None:
     agent.call("trust", HOST, "--fingerprint", "MD5:00:11").failed(
         2, "not a SHA-256 fingerprint", "--fingerprint SHA256:"
     )
+
+
+def test_a_narrow_terminal_cuts_no_reference(agent: Agent) -> None:
+    """In 40 columns `history` folds them, and `show` leaves them for the terminal to wrap, to be copied whole."""
+    ref = agent.latest(AGAMA)
+    screen = agent.type("history", answers=[], columns=40).screen
+    assert "…" not in screen
+    assert ref in "".join(screen.split())
+    lines = agent.type("show", ref, answers=[], columns=40).screen.splitlines()
+    assert any(line.split() == ["snapshot:", ref] for line in lines)
