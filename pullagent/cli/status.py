@@ -34,25 +34,25 @@ def status(
     as_nagios: Annotated[bool, typer.Option("--nagios", help="Print one line with performance data.")] = False,
     notify: Annotated[bool, typer.Option("--notify", help="Send a message where sources are overdue.")] = False,
     prometheus: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a textfile for node_exporter instead.")
+        Path | None, typer.Option(metavar="FILE", help="Write a textfile for node_exporter; alone, nothing else.")
     ] = None,
 ) -> None:
     """Say whether each source keeps its objective; exit 0 OK, 1 warning, 2 critical, 3 unknown."""
     with _unknown(as_nagios):
-        if as_json + as_nagios + (prometheus is not None) > 1:
-            raise UsageError("--json, --nagios and --prometheus exclude each other", "call it once for each")
+        if as_json and as_nagios:
+            raise UsageError("--json and --nagios exclude each other", "call it once for each")
         config = ui.config_of(context)
         report = statuses.read(config, datetime.now(UTC))
         if notify:
             _notify(config, report)
         if prometheus is not None:
             statuses.write_metrics(report, prometheus)
-        elif as_json:
+        if as_json:
             doubted = {"clock": report.doubted.reason} if report.doubted else {}
             ui.print_json(verdict=report.verdict, sources=[_as_json(s, report) for s in report.standings], **doubted)
         elif as_nagios:
             ui.say(nagios.line(report))
-        else:
+        elif prometheus is None:
             _render(report)
     raise typer.Exit(nagios.exit_code(report.verdict))
 

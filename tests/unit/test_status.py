@@ -274,3 +274,15 @@ def test_a_clock_that_is_not_believed_is_told(store: Store, config: Config, caps
     assert "warning: nothing is pruned: the clock went back by 3 d, from" in err
     assert "pullagent prune --clock-is-right\n" in err
     assert json.loads(call(config, "--json", capsys=capsys)[1])["clock"].startswith("the clock went back by 3 d")
+
+
+def test_a_textfile_goes_along_with_a_line_or_an_object(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One call serves both monitoring systems; alone it prints nothing."""
+    file = tmp_path / "p.prom"
+    for option, begins in (("--nagios", "PULLAGENT "), ("--json", "{")):
+        assert call(config, option, "--prometheus", file, capsys=capsys)[1].startswith(begins)
+        assert file.read_text()
+        file.unlink()
+    assert call(config, "--prometheus", file, capsys=capsys)[1] == ""
