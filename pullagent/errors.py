@@ -177,7 +177,9 @@ def system_error(path: Path, error: OSError) -> StoreError:
         hint = (
             f"the disk is full: free space there (df -h {path.parent}), then run again; stored snapshots are unharmed"
         )
-    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    elif error.errno == errno.EROFS:
+        hint = f"its file system is mounted read-only; after an error of the disk?  findmnt -T {path}; dmesg | tail"
+    elif error.errno in (errno.EACCES, errno.EPERM):
         hint = f"who owns it, and as whom do you run this?  ls -ld {path}"
     elif error.errno == errno.ENOTDIR:
         hint = f"a directory is needed there; what is it now?  ls -ld {path}"

@@ -12,7 +12,7 @@ import typer
 from pullagent.cli import diagnoses, restored, ui
 from pullagent.cli.progress import paused, progress
 from pullagent.diagnosis import Diagnosis
-from pullagent.errors import HalfRestored, HostError, Interrupted, RestoreError
+from pullagent.errors import HalfRestored, HostError, Interrupted, RestoreError, UsageError
 from pullagent.model import rfc3339
 from pullagent.sources import KINDS
 from pullagent.sources.base import RestoreOptions
@@ -60,6 +60,8 @@ def restore(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Restore a snapshot onto a rebuilt host: look at everything first, load, and compare what came back."""
+    if into == "":
+        raise UsageError("--into names nothing", "is a variable empty? Write a name, or leave --into out")
     config = ui.config_of(context)
     _, snapshot = ui.find(config, ref)
     if not (yes or dry_run):

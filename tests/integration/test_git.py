@@ -214,6 +214,12 @@ def test_a_restore_puts_the_repository_back(backup: Backup) -> None:
     backup.call("mirror").succeeded()
 
 
+def test_an_empty_name_is_no_place(backup: Backup) -> None:
+    """As an unset variable of a script leaves it: refused before anything is looked at."""
+    argv = ("restore", f"{ANSIBLE}@latest", *backup.put_back("--yes", "--into", ""))
+    backup.call(*argv).failed(2, "--into names nothing", "is a variable empty?")
+
+
 @pytest.mark.parametrize("when", ["while it asks", "while it builds"])
 def test_a_restore_replaces_nothing_that_was_made_meanwhile(backup: Backup, when: str) -> None:
     """The place was free at the preflight; a colleague's new repository there stays as it is, and nothing beside it."""

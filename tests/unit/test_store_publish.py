@@ -290,7 +290,14 @@ def test_a_place_that_cannot_be_a_store_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "hint"), [(errno.ENOSPC, "df -h"), (errno.EDQUOT, "df -h"), (errno.EACCES, "ls -ld"), (errno.EIO, "")]
+    ("number", "hint"),
+    [
+        (errno.ENOSPC, "df -h"),
+        (errno.EDQUOT, "df -h"),
+        (errno.EACCES, "ls -ld"),
+        (errno.EROFS, "findmnt"),
+        (errno.EIO, ""),
+    ],
 )
 def test_the_systems_errors_come_with_a_hint(number: int, hint: str) -> None:
     """A full disk and a refused access say what to look at next."""
