@@ -62,6 +62,7 @@ LAYERS = """
     what it counts       sources.git.lfs
     git itself           sources.git.program
     its refs and places  sources.git.packets sources.git.refs sources.git.url
+    tar, and its place   sources.files.remarks sources.files.target
     what came back       sources.files.compare sources.mysql.compare
     what is half done    sources.halfway
     servers of a drill   sources.influxdb.throwaway sources.mysql.throwaway

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from pullagent.checks.tree import LINK_HINT, Member, TreeCheck, key_of, walk
 from pullagent.diagnosis import Diagnosis, doubtful, good, judged, of_error
-from pullagent.errors import CommandFailed, ContentError, HostError, PullAgentError, SourceError, Stopped
+from pullagent.errors import CommandFailed, ContentError, PullAgentError, SourceError, Stopped
 from pullagent.fields import Checked
 from pullagent.manifest import Server as Origin
 from pullagent.model import Artifact, Check, Findings
@@ -27,20 +27,12 @@ from pullagent.sources.base import (
     prologue,
 )
 from pullagent.sources.files.archive import ARCHIVE
+from pullagent.sources.files.remarks import ASK_ROOT, explained, listed, many, not_gnu, remark
 
 _TAR = "/usr/bin/tar"
 _LOOK_BYTES = 64 << 10
-_NAMED = 20
-# it names itself as it was called
-_SAID = re.compile(r"(?:\S*/)?tar: (.*)")
-# what it says of a file that did not hold still, with status 1
-_MOVED = re.compile(r".*: (?:file changed as we read it|File removed before we read it|File shrank by .*)")
-# a shell's words, not sudo's own of a command that it lacks
-_NO_SUDO = re.compile(r"\bsudo: (?:command )?not found|\bsudo: inaccessible or not found")
 # it names what it leaves out, btrfs subvolumes too, only while it lists all that it takes
 _HERE = ("--one-file-system", "--verbose", "--index-file", "/dev/null")
-_ELSEWHERE = re.compile(r"(.*?)/?: file is on a different filesystem; not dumped")
-_SOCKET = re.compile(r".*: (?:socket|door) ignored")
 # what can be quoted for sudoers without a doubt
 _PLAIN = re.compile(r"[A-Za-z0-9/._+@*?-]+")
 _SILENT = "does a login script (.bashrc, .profile) print something for every SSH login? It must be silent"
@@ -191,15 +183,15 @@ class Files:
         self._find_out(host, findings)
         left_out, _ = self._left_out(host) if self.one_file_system else ([], False)
         if left_out:
-            findings.warn(f"{_many(left_out, 'file system')} mounted below `paths` left out (one_file_system)")
-            findings.tell(f"left out, being mounted there: {_listed(left_out)}")
+            findings.warn(f"{many(left_out, 'file system')} mounted below `paths` left out (one_file_system)")
+            findings.tell(f"left out, being mounted there: {listed(left_out)}")
         check = TreeCheck([path.lstrip("/") for path in self.paths])
         yield Artifact("files.tar", self._stream(host, findings, left_out), check)
         if check.too_long:
             count = check.many_too_long
             findings.warn(f"{count} path{'' if count == 1 else 's'} of more than 4,000 bytes: tar cannot unpack them")
             ends = [f"…{name[-60:]}" for name in check.too_long]
-            findings.tell(f"too long to be unpacked, stored all the same: {_listed(ends)}")
+            findings.tell(f"too long to be unpacked, stored all the same: {listed(ends)}")
 
     def diagnose(self, host: Remote, last_bytes: int | None) -> Iterator[Diagnosis]:
         """GNU tar there and its version, whether all of `paths` is there and may be read (with `sudo`: whether that is
@@ -218,7 +210,7 @@ class Files:
             return
         if left_out:
             hint = "name them in `paths` or in `exclude`, or set one_file_system = false"
-            yield doubtful("file systems", f"mounted below `paths`, and left out: {_listed(left_out)}", hint)
+            yield doubtful("file systems", f"mounted below `paths`, and left out: {listed(left_out)}", hint)
         else:
             more = "; a pull names btrfs subvolumes there, which are left out too" if volumes else ""
             yield good("file systems", f"nothing is mounted below `paths`{more}")
@@ -286,13 +278,13 @@ class Files:
             if error.status == 127:
                 raise SourceError(error.message, f"install it on {host.name}: apt-get install tar") from error
             if "busybox" in error.stderr.lower():
-                raise _not_gnu(host.name, "BusyBox's tar") from error
+                raise not_gnu(host.name, "BusyBox's tar") from error
             raise
         first = answer.partition("\n")[0]
         match = re.fullmatch(r"tar \(GNU tar\) ([0-9]+(?:\.[0-9]+)+\S*)", first)
         if match is None:
             if "busybox" in first.lower() or "bsdtar" in first.lower():
-                raise _not_gnu(host.name, f"{first[:60]!r}")
+                raise not_gnu(host.name, f"{first[:60]!r}")
             raise ContentError(f"tar on {host.name} answers {answer[:80]!r} when asked for its version", _SILENT)
         if tuple(map(int, match[1].split(".")[:2])) < (1, 28):
             raise SourceError(f"{host.name} has GNU tar {match[1]}; 1.28 is the oldest that sorts", "upgrade it there")
@@ -303,7 +295,7 @@ class Files:
         try:
             answer = host.read(self._look()).decode(errors="replace")
         except CommandFailed as error:
-            raise _explained(error, host.name) from error
+            raise explained(error, host.name) from error
         *lines, last, end = ["", *answer.split("\0")] if "\0" in answer else ["", "", "?"]
         found = [line.partition(" ") for line in lines[1:]]
         # the last one may be cut
@@ -311,12 +303,12 @@ class Files:
             raise ContentError(f"{host.name} answers {answer[:80]!r} to a look at {self._names}", _SILENT)
         absent = [path for word, _, path in found if word == "absent"]
         if absent:
-            raise SourceError(f"there is no {_listed(absent)}", "check `paths` in hosts.toml")
+            raise SourceError(f"there is no {listed(absent)}", "check `paths` in hosts.toml")
         links = [text for word, _, text in found if word == "link"]
         if links:
-            raise SourceError(_listed(links), LINK_HINT)
+            raise SourceError(listed(links), LINK_HINT)
         if found:
-            raise SourceError(f"may not be read: {_listed([path for _, _, path in found])}", _ASK_ROOT)
+            raise SourceError(f"may not be read: {listed([path for _, _, path in found])}", ASK_ROOT)
         return f"{self._names} there, {'read as root' if self.sudo else 'all of it readable'}"
 
     def _left_out(self, host: Remote) -> tuple[list[str], bool]:
@@ -337,68 +329,5 @@ class Files:
             stream = host.open(self._archive(), (0, 1))
             yield from stream
         except CommandFailed as error:
-            raise _explained(error, host.name) from error
-        said = [match[1] for match in map(_SAID.fullmatch, stream.stderr.splitlines()) if match]
-        moved = [line for line in said if _MOVED.fullmatch(line)]
-        if stream.status == 1 and not moved:
-            # sudo and shells end with 1 too
-            words = stream.stderr.strip()[-500:]
-            message = f"{host.name}: tar ended with status 1 and names no file: {words}"
-            raise _explained(CommandFailed(message, status=1, stderr=words), host.name)
-        if moved:
-            # the manifest is not encrypted: names are told, and kept nowhere
-            findings.warn(f"{_many(moved, 'file')} changed while they were read, and may be torn: the run named them")
-            findings.tell(f"changed while they were read: {_listed(moved)}")
-        elsewhere = [f"/{_unquoted(match[1])}" for match in map(_ELSEWHERE.fullmatch, said) if match]
-        volumes = [path for path in elsewhere if path not in left_out]
-        if volumes:
-            findings.warn(f"{_many(volumes, 'subvolume')} below `paths` left out (one_file_system)")
-            findings.tell(f"left out, being a volume of its own: {_listed(volumes)}")
-        known = (_MOVED, _ELSEWHERE, _SOCKET)
-        others = [line for line in said if not any(form.fullmatch(line) for form in known)]
-        if others:
-            findings.warn(f"{_many(others, 'remark')} of tar's: the run told them")
-            findings.tell(f"tar's remarks: {_listed(others)}")
-
-
-_ASK_ROOT = (
-    "sudo = true in hosts.toml lets tar alone run as root (`pullagent gate` writes its line for sudoers);"
-    " or name in `exclude` what need not be saved"
-)
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"
-
-
-def _unquoted(name: str) -> str:
-    """A name as tar writes it in the locale C."""
-    raw = re.sub(rb"\\([0-7]{3})", lambda m: bytes((int(m[1], 8) & 255,)), name.encode(errors="replace"))
-    return raw.decode(errors="surrogateescape")
-
-
-def _many(things: list[str], what: str) -> str:
-    return f"{len(things)} {what}{'' if len(things) == 1 else 's'}"
-
-
-def _not_gnu(host: str, found: str) -> SourceError:
-    return SourceError(f"{host} has {found}, which keeps neither ACLs nor sparse files", "apt-get install tar there")
-
-
-def _explained(error: CommandFailed, host: str) -> HostError | SourceError:
-    said = error.stderr
-    if _NO_SUDO.search(said):
-        return SourceError(error.message, f"apt-get install sudo on {host}")
-    if "sudo: " in said or "is not allowed to" in said:
-        return SourceError(
-            error.message,
-            f"sudo there must allow this very command: pullagent gate {host} -o DIR writes its line for sudoers",
-        )
-    if "Permission denied" in said:
-        return SourceError(error.message, _ASK_ROOT)
-    if "No such file or directory" in said:
-        return SourceError(error.message, "check `paths` in hosts.toml; what comes and goes belongs in `exclude`")
-    if "unrecognized option" in said or "invalid option" in said:
-        return SourceError(error.message, f"GNU tar 1.28 or newer is needed there:  ssh {host} tar --version")
-    return error
+            raise explained(error, host.name) from error
+        remark(host.name, stream.stderr, stream.status, findings, left_out)
