@@ -27,7 +27,7 @@ class Misbehaved(paramiko.SSHException):
     """The peer does what no SSH server may do; the connection is over."""
 
 
-class _ReadAhead:
+class ReadAhead:
     """A socket read in larger parts than the library asks for: a packet would take two waits and two reads."""
 
     def __init__(self, own: socket.socket) -> None:
@@ -53,7 +53,7 @@ class _Packets(Packetizer):
     _greeting_bytes = 0
 
     def __init__(self, channel: Any) -> None:
-        ahead: Any = _ReadAhead(channel) if isinstance(channel, socket.socket) else channel
+        ahead: Any = ReadAhead(channel) if isinstance(channel, socket.socket) else channel
         super().__init__(ahead)
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
@@ -98,6 +98,9 @@ class BoundedTransport(paramiko.Transport):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options | {"packetizer_class": _Packets})
+        if isinstance(self.sock, socket.socket):
+            # else each command waits 40 ms for the other side's late acknowledgement of what ended the one before it
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     refusal: paramiko.AuthenticationException | None = None
     """What the server said of the last key that it did not take."""
