@@ -128,13 +128,24 @@ values = st.sampled_from([A, B])
 @given(st.dictionaries(names, values), st.dictionaries(names, values))
 def test_a_difference_leads_to_what_upstream_shows(mine: dict[str, str], theirs: dict[str, str]) -> None:
     """Taking what is wanted and dropping what is gone gives upstream's refs; every value that goes is named."""
-    found = refs.compare(Mine(mine), Heads(theirs))
+    found = refs.compare(Mine(mine, head=next(iter(theirs), None)), Heads(theirs))
     after = {name: oid for name, oid in mine.items() if name not in found.gone}
     after |= {name: theirs[name] for name in found.wanted}
     assert after == theirs
     lost = {name: oid for name, oid in mine.items() if theirs.get(name) != oid}
     assert {**found.changing, **found.gone} == lost
     assert bool(found) == (mine != theirs)
+
+
+def test_head_stands_for_a_branch_where_there_is_one() -> None:
+    """Upstream's wherever that is known; the one before as long as it is there; then a usual one."""
+    a, main, x = "refs/heads/a", "refs/heads/main", "refs/heads/x"
+    both = {a: A, main: A}
+    assert refs.compare(Mine(both, head=main), Heads(both, a)).head == a
+    assert refs.compare(Mine(both, head=a), Heads(both)).head is None
+    assert refs.compare(Mine(both, head=x), Heads(both)).head == main
+    assert refs.compare(Mine(both, head=main), Heads({"refs/tags/v1": A, a: A})).head == a
+    assert refs.compare(Mine({}, head=main), Heads({"refs/tags/v1": A})).head is None
 
 
 def test_what_is_kept_goes_by_its_own_time_alone() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -168,6 +169,42 @@ def test_the_branch_of_head_is_followed(mirrored: Mirrored) -> None:
     mirrored.upstream.there("symbolic-ref", "HEAD", "refs/heads/feature")
     assert mirrored.follow().changed == 1
     assert (mirrored.place / "HEAD").read_text() == "ref: refs/heads/feature\n"
+
+
+def test_a_head_that_stands_for_nothing(tmp_path: Path) -> None:
+    """Such as master's, of a bare repository that only main was pushed to: a clone of the mirror has files."""
+    mirrored = Mirrored(tmp_path)
+    mirrored.upstream.there("symbolic-ref", "HEAD", "refs/heads/master")
+    mirrored.upstream.git("push", "--quiet", "origin", "main:trunk", ":main", ":feature")
+    for pushed in ("trunk", "main"):
+        mirrored.upstream.git("push", "--quiet", "origin", f"main:{pushed}")
+        mirrored.follow()
+        assert (mirrored.place / "HEAD").read_text() == f"ref: refs/heads/{pushed}\n"
+        assert mirrored.follow().changed == 0
+        mirrored.upstream.there("update-ref", "-d", "refs/heads/trunk")
+
+
+def test_branches_that_make_others_ambiguous(tmp_path: Path) -> None:
+    """`git push origin HEAD:HEAD` is soon typed; `git bundle` leaves out whatever it then cannot tell apart."""
+    bare, place, back = tmp_path / "upstream.git", tmp_path / "mirror.git", tmp_path / "back.git"
+    pushed = Repository(tmp_path / "ansible.git")
+    pushed.decorate()
+    shutil.copytree(pushed.bare, bare)
+    for name in ("refs/heads/HEAD", "refs/heads/refs/heads/main", "refs/tags/refs/heads/feature"):
+        pushed.git(f"--git-dir={bare}", "update-ref", name, "refs/heads/main")
+    source, bench = Git(f"file://{bare}"), Bench(place, NOW)
+    source.follow(Nowhere("h"), bench)
+    (artifact,) = source.bundled(bench, Findings())
+    with (tmp_path / "all.bundle").open("wb") as file:
+        for chunk in artifact.stream:
+            artifact.check.feed(chunk)
+            file.write(chunk)
+    artifact.check.finish()
+    pushed.git("clone", "--quiet", "--mirror", tmp_path / "all.bundle", back)
+    pushed.git(f"--git-dir={back}", "fsck", "--strict")
+    assert pushed.refs(back) == pushed.refs(bare)
+    pushed.git("clone", "--quiet", tmp_path / "all.bundle", tmp_path / "work")
+    assert (tmp_path / "work/site.yml").exists()
 
 
 def test_large_files_elsewhere_are_told(mirrored: Mirrored) -> None:

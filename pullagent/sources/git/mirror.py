@@ -224,7 +224,12 @@ class Mirror:
         """All refs and all that they lead to, as a bundle. SourceError where there is none."""
         if not found.live:
             raise SourceError("the repository has no refs: there is nothing to store", "push to it, then run again")
-        yield from self._git.stream("bundle", "create", "--quiet", "-", "--all")
+        listed = self.listed(found)
+        yield refs.bundle_head(listed)
+        # as git-bundle(1) does, which leaves out each ref that a branch named HEAD, or refs/heads/main, makes ambiguous
+        wanted = "".join(f"{oid}\n" for oid in dict.fromkeys(listed.values()))
+        packing = ("pack-objects", "--quiet", "--stdout", "--revs", "--delta-base-offset")
+        yield from self._git.stream(*packing, data=wanted.encode())
 
     def listed(self, found: Mine) -> dict[str, str]:
         """What a bundle of it lists."""

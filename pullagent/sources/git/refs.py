@@ -10,6 +10,7 @@ from pullagent.model import id_time, is_snapshot_id
 
 OWN = "refs/pullagent/"
 INCOMING = f"{OWN}incoming/"
+DEFAULTS = ("refs/heads/main", "refs/heads/master")
 _LIMIT = 400_000
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 # git-check-ref-format(1), and no longer than a file's name may be with what git and the mirror put around it
@@ -103,13 +104,29 @@ def compare(mine: Mine, theirs: Heads) -> Difference:
     wanted = tuple(name for name, oid in theirs.refs.items() if mine.live.get(name) != oid)
     changing = {name: mine.live[name] for name in wanted if name in mine.live}
     gone = {name: oid for name, oid in mine.live.items() if name not in theirs.refs}
-    head = theirs.head if theirs.head != mine.head else None
-    return Difference(wanted, changing, gone, head)
+    head = _head(mine, theirs)
+    return Difference(wanted, changing, gone, head if head != mine.head else None)
+
+
+def _head(mine: Mine, theirs: Heads) -> str | None:
+    """What a mirror's HEAD is to stand for: what upstream's does; where that is on no branch, or on one that is not
+    there (renamed, say), one's own if there is such a branch, else one that is, or a clone would check nothing out.
+    """
+    if theirs.head is not None or mine.head in theirs.refs:
+        return theirs.head or mine.head
+    branches = [name for name in theirs.refs if name.startswith("refs/heads/")]
+    return next((name for name in (*DEFAULTS, *branches) if name in branches), mine.head)
 
 
 def kept_name(moment: str, ref: str) -> str:
     """Under which name a ref stays that upstream gave up at `moment` (an id's form)."""
     return f"{OWN}{moment}/{ref}"
+
+
+def bundle_head(listed: Mapping[str, str]) -> bytes:
+    """What a bundle that lists these refs, one at least, begins with; a pack follows. See gitformat-bundle(5)."""
+    lines = "".join(f"{oid} {name}\n" for name, oid in listed.items())
+    return f"# v2 git bundle\n{lines}\n".encode(errors="surrogateescape")
 
 
 def expired(kept: Iterable[str], before: datetime) -> list[str]:

@@ -7,11 +7,10 @@ from pullagent.checks.bundle import refs_of
 from pullagent.diagnosis import Diagnosis, bad, doubtful, good, judged
 from pullagent.errors import CommandFailed, ContentError, HostError, RestoreError, UsageError
 from pullagent.sources.base import Opened, Remote, Restored, RestoreOptions, prologue
-from pullagent.sources.git.refs import OWN, is_ref
+from pullagent.sources.git.refs import DEFAULTS, OWN, is_ref
 from pullagent.sources.halfway import Halfway
 
 _QUIET = "GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0 git -c safe.directory='*'"
-_DEFAULTS = ("refs/heads/main", "refs/heads/master")
 
 
 class Restore:
@@ -188,10 +187,10 @@ def _branch_of(listed: dict[str, str]) -> str | None:
     """The branch that HEAD stood for. A bundle tells only its commit: among several the usual names go first."""
     at = [name for name, oid in listed.items() if oid == listed.get("HEAD") and name.startswith("refs/heads/")]
     fallback = [name for name in listed if name.startswith("refs/heads/")]
-    for name in (*_DEFAULTS, *at):
+    for name in (*DEFAULTS, *at):
         if name in at:
             return name
-    found = next((name for name in (*_DEFAULTS, *fallback) if name in fallback), None)
+    found = next((name for name in (*DEFAULTS, *fallback) if name in fallback), None)
     if found is not None and not is_ref(found):
         raise ContentError(f"the bundle lists a branch {found[:80]!r}")
     return found
