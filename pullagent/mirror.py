@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 from pullagent import config as configs
 from pullagent.config import Config
-from pullagent.errors import LockedError, PullAgentError, Stopped, UsageError
+from pullagent.errors import LockedError, PullAgentError, SourceError, Stopped, UsageError
 from pullagent.gate import explained
 from pullagent.host import Host
 from pullagent.ledger import Ledger
 from pullagent.logins import limits, pull_login
-from pullagent.model import Observer, SourceName, StopSignal
+from pullagent.model import Artifact, Observer, SourceName, StopSignal
 from pullagent.plausibility import must_stay_free
 from pullagent.sources.base import Bench, Followed, Mirrored, Nowhere, Remote, Source, mirrored
 from pullagent.store import Store
@@ -22,6 +22,10 @@ from pullagent.store.mirrors import Note
 
 _AT_ONCE = 4
 _NOT_EQUAL = "nothing was removed from the mirror; is url in hosts.toml still the right one?"
+_ANEW = (
+    "the mirror was not there any more and was made anew: what upstream had given up before is in it no longer,"
+    " only in the bundles of earlier snapshots"
+)
 _KEPT_SHOWN = 50
 Connect = Callable[[configs.Host], AbstractContextManager[Remote]]
 
@@ -178,8 +182,18 @@ class Recording:
         before, bench = self._store.mirror_note(self.name), bench_of(self.config, self.name, self.clock(), stop)
         observer.started(job, "mirror")
         bench = replace(bench, advanced=lambda count: observer.advanced(job, count))
-        self.followed = source.follow(host, bench, recheck=before is not None and bool(before.error))
+        anew = before is not None and before.compared is not None and not bench.directory.exists()
+        followed = source.follow(host, bench, recheck=before is not None and bool(before.error))
+        self.followed = replace(followed, warnings=(*followed.warnings, _ANEW)) if anew else followed
         return self.followed
+
+    def watched(self, artifacts: Iterator[Artifact]) -> Iterator[Artifact]:
+        """The same; a mirror that turns out to be damaged is noted as such, and looked at by the next pass."""
+        try:
+            yield from artifacts
+        except SourceError as error:
+            self._write(error, sound=False)
+            raise
 
     @contextmanager
     def ends(self) -> Iterator[None]:
@@ -193,11 +207,11 @@ class Recording:
             raise
         self._write(None)
 
-    def _write(self, error: PullAgentError | None) -> None:
+    def _write(self, error: PullAgentError | None, *, sound: bool = True) -> None:
         before, followed = self._store.mirror_note(self.name), self.followed
         if error is not None or followed is None:
             compared, agree = (before.compared, before.agree) if before else (None, False)
-            note = Note(compared, agree, error.message if error else "")
+            note = Note(compared, agree and sound, error.message if error else "")
         else:
             note = Note(self.clock(), followed.agree)
         self._store.note_mirror(self.name, note)

@@ -201,7 +201,8 @@ class Puller:
             findings.tell(warning)
         if followed.kept:
             findings.tell(f"upstream gave up {len(followed.kept)} of its refs; they stay, as {followed.kept[0]}")
-        return source.bundled(bench_of(self._config, name, self._clock(), self._stop), findings)
+        bench = bench_of(self._config, name, self._clock(), self._stop)
+        return recording.watched(source.bundled(bench, findings))
 
     def _ask_gate(self, remote: Remote, host: configs.Host) -> list[str]:
         """A warning when the host's gate is not the one that hosts.toml makes; asked once a host.

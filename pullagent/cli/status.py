@@ -121,11 +121,10 @@ def _render(report: StatusReport) -> None:
 def _tell_copy(name: str, copy: Copy, now: datetime) -> None:
     """The line that is copied when everything else is lost."""
     age = copy.age(now)
-    if age is not None:
+    if age is not None and copy.clone:
         state = "as upstream" if copy.agrees else "NOT as upstream"
-        ui.say(f"{name}: mirror {state} {ui.span(age)} ago" + (", to be had by" if copy.clone else ""))
-        if copy.clone:
-            ui.say(f"  {copy.clone}")
+        ui.say(f"{name}: mirror {state} {ui.span(age)} ago, to be had by")
+        ui.say(f"  {copy.clone}")
 
 
 def _hints(standings: Sequence[Standing]) -> Iterator[str]:

@@ -28,8 +28,8 @@ class Copy:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether it held what upstream showed then; None before the first time."""
-        return self.note.agree if self.note and self.note.compared else None
+        """Whether it held what upstream showed then; None before the first time, and where it is gone."""
+        return self.note.agree if self.clone and self.note and self.note.compared else None
 
 
 def with_copy(standing: Standing, copy: Copy, objectives: ObjectivesTable, now: datetime) -> Standing:
@@ -49,6 +49,8 @@ def _judged(copy: Copy, objectives: ObjectivesTable, now: datetime) -> tuple[str
     error = (note.error if note else "").partition("\n")[0]
     if note is None or note.compared is None or age is None:
         return "LATE", "its mirror was never compared with upstream", error
+    if not copy.clone:
+        return "LATE", "its mirror is not there any more", error
     if note.compared > now + _AHEAD:
         return "LATE", "its mirror was compared in the future: was the clock wrong?", error
     if age > timedelta(minutes=objectives.mirror_rpo_minutes):

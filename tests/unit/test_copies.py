@@ -32,6 +32,7 @@ def seen(seconds: float, *, agree: bool = True, error: str = "") -> Copy:
         (seen(600, error="p: no answer"), "LATE", "10 min ago, over 5 min"),
         (seen(-3600), "LATE", "in the future"),
         (Copy(None), "LATE", "never compared"),
+        (replace(seen(60), clone=""), "LATE", "its mirror is not there any more"),
         (Copy(Note(None, False, "p: no answer")), "LATE", "never compared"),
     ],
 )

@@ -1,5 +1,6 @@
 """One pass over the mirrors of a configuration: who logs in, what is noted, what it comes to."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,6 +16,7 @@ from pullagent.ledger import Ledger
 from pullagent.mirror import MirrorReport, Passed
 from pullagent.model import SourceName
 from pullagent.prune import dry_run
+from pullagent.pull import Puller
 from pullagent.sources import KINDS
 from pullagent.store import Store
 from tests.lab.repository import Repository
@@ -85,6 +87,33 @@ def test_an_upstream_that_was_emptied_is_a_failure(site: Site) -> None:
     assert not site.run().news
     site.upstream.there("update-ref", "refs/heads/main", commit)
     assert (site.run().outcome, [line["ok"] for line in site.lines()]) == ("same", [True, False, True])
+
+
+def test_a_mirror_that_is_gone_is_told_and_made_anew(site: Site) -> None:
+    """What it kept is no longer in it: nobody may learn that only on the day when it is looked for."""
+    shutil.rmtree(site.store.mirror_place(NAME))
+    passed = site.run()
+    assert passed.outcome == "updated"
+    assert passed.followed is not None
+    assert "made anew" in passed.followed.warnings[-1]
+    assert "made anew" in site.lines()[-1]["detail"]["warnings"][-1]
+    passed = site.run()
+    assert passed.followed is not None
+    assert passed.followed.warnings == ()
+
+
+def test_damage_that_a_run_finds_is_seen_by_every_pass(site: Site) -> None:
+    """A comparison of refs alone would go on to say that all is as upstream."""
+    for pack in site.store.mirror_place(NAME).glob("objects/pack/*.pack"):
+        pack.unlink()
+    assert site.run().outcome == "same"
+    outcome = Puller(site.config, clock=lambda: site.now).run([NAME]).outcomes[0]
+    assert (outcome.outcome, "is damaged" in str(outcome.error)) == ("failed", True)
+    note = site.store.mirror_note(NAME)
+    assert note is not None
+    assert (note.agree, "is damaged" in note.error) == (False, True)
+    passed = site.run()
+    assert (passed.outcome, passed.news, "is damaged" in passed.error) == ("failed", False, True)
 
 
 def test_refs_that_were_given_up_go_by_retention(site: Site) -> None:
