@@ -19,6 +19,8 @@ from pullagent.plausibility import must_stay_free
 from pullagent.sources.base import Bench, Followed, Mirrored, Nowhere, Remote, Source, mirrored
 from pullagent.store import Store
 from pullagent.store.mirrors import Note
+from pullagent.wire.pace import paces
+from pullagent.wire.remote import paced
 
 _AT_ONCE = 4
 _NOT_EQUAL = "nothing was removed from the mirror; is url in hosts.toml still the right one?"
@@ -123,6 +125,7 @@ class _Pass:
     ) -> None:
         self._config, self._stop, self._observer, self._connect, self._clock = config, stop, observer, connect, clock
         self._store = Store(config.store)
+        self._paces = paces({host.name: host.bytes_per_s for host in config.hosts.values()}, stop)
 
     def over(self, name: SourceName) -> Passed:
         """Compare one; whatever goes wrong with it is in what is returned."""
@@ -136,7 +139,7 @@ class _Pass:
                 recording.ends(),
                 reached(host, source, self._connect) as there,
             ):
-                recording.follow(source, there, self._stop, self._observer)
+                recording.follow(source, paced(there, self._paces.get(name.host)), self._stop, self._observer)
         except LockedError as error:
             return Passed(name, "skipped", time.monotonic() - begun, error=error.message)
         except PullAgentError as error:

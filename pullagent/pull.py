@@ -34,7 +34,7 @@ from pullagent.store import Staging, Store
 from pullagent.turns import longest_first, pick
 from pullagent.wire.choice import Past
 from pullagent.wire.commands import commands_of
-from pullagent.wire.pace import Pace
+from pullagent.wire.pace import paces
 from pullagent.wire.remote import wired
 
 # how much of a stream passes between two looks at the space that is left
@@ -63,8 +63,7 @@ class Puller:
         self._recipients: tuple[str, ...] = ()
         self._threads = 1
         self._gates_to_ask = set(config.hosts)
-        limited = {host.name: host.bytes_per_s for host in config.hosts.values() if host.bytes_per_s}
-        self._paces = {name: Pace(rate, self._stop) for name, rate in limited.items()}
+        self._paces = paces({host.name: host.bytes_per_s for host in config.hosts.values()}, self._stop)
 
     def run(self, names: Sequence[SourceName], *, jobs: int = 2, wait_s: float = 0.0) -> RunReport:
         """Pull `names`, `jobs` at once, waiting up to `wait_s` seconds for each lock.

@@ -5,7 +5,11 @@ from collections.abc import Iterable
 from pullagent.model import Manner
 from pullagent.sources.base import Source, prologue
 
-VERSION = prologue("version of zstd") + "zstd --version"
+# in one thread zstd sends what it has every 128 KiB; with a worker, from 8 MiB on, and who reads would take a dump that
+# is slow for stuck, and one that is stuck for slow
+_ZSTD = "zstd -q --single-thread -3 --check -c"
+# also whether it does what a stream will ask of it
+VERSION = prologue("version of zstd") + f"{_ZSTD} </dev/null >/dev/null && zstd --version"
 LINK_BYTES = 4 << 20
 LINK = prologue("speed of the link") + f"head -c {LINK_BYTES} /dev/zero"
 FAILED_STATUS = 121
@@ -54,7 +58,7 @@ plain() (
 {lines}
 )
 exec 3>&1
-s=$({{ {{ plain 3>&- 4>&-; echo "$?" >&4; }} | zstd -q -T1 -3 --check -c >&3 3>&- 4>&-; }} 4>&1)
+s=$({{ {{ plain 3>&- 4>&-; echo "$?" >&4; }} | {_ZSTD} >&3 3>&- 4>&-; }} 4>&1)
 z=$?
 case $z,$s in 0,[0-9]*) exit $((s > 255 ? s - 128 : s)) ;; esac
 echo "{FAILED}$z" >&2

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pullagent.model import StopSignal
 
@@ -11,7 +11,8 @@ class Pace:
     """Holds readers back to `bytes_per_s` on average; what was not used is not made up for.
 
     A reader waits for what it read itself, and for the others' turns before: never long enough for a database server
-    to give its dump up (60 s), as long as reads are of 1 MiB and the rate is at least 0.1 MB/s.
+    to give its dump up (60 s), as long as reads are of 256 KiB, the rate is at least 0.1 MB/s, and readers are few
+    (20 at that rate).
     """
 
     def __init__(self, bytes_per_s: float, stop: StopSignal, clock: Callable[[], float] = time.monotonic) -> None:
@@ -27,3 +28,8 @@ class Pace:
             pause = self._free_at - now
         self._stop.wait(pause)
         self._stop.check()
+
+
+def paces(bytes_per_s: Mapping[str, float | None], stop: StopSignal) -> dict[str, Pace]:
+    """A pace for each host, by name, that has a limit."""
+    return {name: Pace(rate, stop) for name, rate in bytes_per_s.items() if rate}

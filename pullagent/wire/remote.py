@@ -3,10 +3,8 @@
 import re
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import replace
-
-import zstandard
 
 from pullagent.diagnosis import Diagnosis, bad, good, of_error
 from pullagent.errors import CommandFailed, ContentError, HostError, ProgramMissing, PullAgentError, Stopped
@@ -57,9 +55,16 @@ class Wire:
         output = self._remote.converse(command, chunks, stop)
         return _Slowed(output, self._pace) if self._pace else output
 
-    def to(self, address: Address) -> AbstractContextManager[Remote]:
-        """As the host does."""
-        return self._remote.to(address)
+    @contextmanager
+    def to(self, address: Address) -> Iterator[Remote]:
+        """As the host does, no faster than it may be read."""
+        with self._remote.to(address) as there:
+            yield paced(there, self._pace)
+
+
+def paced(remote: Remote, pace: Pace | None) -> Remote:
+    """A host whose conversations are no faster than it may be read; nothing of it is compressed."""
+    return Wire(remote, (), Choice(False), pace=pace) if pace else remote
 
 
 def wired(
@@ -77,7 +82,10 @@ def wired(
 
 def _choose(remote: Remote, manner: Manner, past: Callable[[], Past | None], pace: Pace | None) -> Choice:
     if manner.wire == "zstd":
-        version = _version(remote)
+        try:
+            version = _version(remote)
+        except CommandFailed as error:
+            raise HostError(error.message, f"is zstd there older than 1.3.4? Install a newer one, {_PLAIN}") from error
         if version is None:
             raise ProgramMissing(
                 f"{remote.name}: there is no zstd program, and hosts.toml has it compress", _install(remote.name)
@@ -180,6 +188,9 @@ class _Unpacked(_Through):
         self._name = name
 
     def __iter__(self) -> Iterator[bytes]:
+        # not for who only wants a pace, each minute
+        import zstandard
+
         frame, came, passed = Frame(), bytearray(), 0
         unpacker = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj()
         try:

@@ -1,6 +1,8 @@
 """One pass over the mirrors of a configuration: who logs in, what is noted, what it comes to."""
 
+import os
 import shutil
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,11 +12,12 @@ import pytest
 from pullagent import mirror as mirrors
 from pullagent.clock import Record
 from pullagent.config import Config, load
+from pullagent.drill.local import LocalHost
 from pullagent.errors import HostError, UsageError
 from pullagent.expiry import expire
 from pullagent.ledger import Ledger
 from pullagent.mirror import MirrorReport, Passed
-from pullagent.model import SourceName
+from pullagent.model import SourceName, StopSignal
 from pullagent.prune import dry_run
 from pullagent.pull import Puller
 from pullagent.sources import KINDS
@@ -169,3 +172,24 @@ def test_a_host_that_cannot_be_reached_is_noted(tmp_path: Path) -> None:
     note = site.store.mirror_note(NAME)
     assert note is not None
     assert (note.compared, note.error) == (NOW, "forge: no answer in time")
+
+
+def test_a_limit_of_the_rate_holds_for_mirrors_too(tmp_path: Path) -> None:
+    """A clone of 300 kB from a host that may be read at 0.2 MB/s takes more than a second."""
+    upstream = Repository(tmp_path / "ansible.git")
+    (upstream.work / "large").write_bytes(os.urandom(300_000))
+    upstream.commit("site.yml", "- hosts: large\n")
+    upstream.git("add", "large")
+    upstream.git("commit", "--quiet", "--message", "Large")
+    upstream.git("push", "--quiet", "origin", "main")
+    path, value = tmp_path / "hosts.toml", changed("store path", str(tmp_path / "store"))
+    source = {"kind": "git", "url": str(upstream.bare)}
+    value["hosts"]["forge"] = {"user": "u", "max_mbytes_per_s": 0.2, "sources": {"ansible": source}}
+    path.write_text(document(value))
+
+    def connect(_: Any) -> Any:
+        return nullcontext(LocalHost("forge", tmp_path, None, {"PATH": os.environ["PATH"]}, 20, StopSignal()))
+
+    (passed,) = mirrors.mirror(load(path, KINDS), [NAME], connect=connect).outcomes
+    assert passed.outcome == "updated"
+    assert passed.took_s > 1.4

@@ -1,6 +1,7 @@
 """The shell around a stream, run by every shell that is here: statuses, signals, descriptors, priorities."""
 
 import os
+import select
 import shutil
 import subprocess
 from pathlib import Path
@@ -181,6 +182,42 @@ def test_the_first_line_stays_first() -> None:
     """It names the command to logs and messages."""
     for packed in (False, True):
         assert streamed(DUMP + "true", nice=True, packed=packed).startswith("# pullagent: dump of x\n")
+
+
+def test_what_a_dump_has_written_comes_while_it_goes_on() -> None:
+    """A dump that stands still shows by its silence, and a slow one by what it sends: zstd keeps little to itself."""
+    body = "head -c 240000 /dev/urandom | od -A n -t x1; exec sleep 60"
+    with subprocess.Popen(
+        ["sh", "-c", streamed(DUMP + body, nice=False, packed=True)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        came = 0
+        try:
+            while came < 200_000 and select.select([process.stdout], [], [], 20)[0]:
+                came += len(os.read(process.stdout.fileno(), 1 << 16))
+        finally:
+            os.killpg(process.pid, 9)
+    assert came >= 200_000
+
+
+def test_a_version_that_does_not_know_the_options(tmp_path: Path) -> None:
+    """It is found out by the question, before a dump depends on it."""
+    program = tmp_path / "zstd"
+    program.write_text(
+        "#!/bin/sh\nfor o; do case $o in --version) echo v1.3.3; exit ;;"
+        " --single-thread) echo 'Incorrect parameters' >&2; exit 1 ;; esac; done\n"
+    )
+    program.chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-c", VERSION], capture_output=True, check=False, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"Incorrect parameters\n")
+
+
+def test_a_host_without_the_program_says_so(tmp_path: Path) -> None:
+    """By the status that shells have for it."""
+    done = subprocess.run(["/bin/sh", "-c", VERSION], capture_output=True, check=False, env={"PATH": str(tmp_path)})
+    assert done.returncode == 127
 
 
 def test_questions_answer() -> None:
