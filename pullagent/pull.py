@@ -5,12 +5,13 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pullagent import __version__, gate, seal
 from pullagent import config as configs
 from pullagent.config import Config
-from pullagent.errors import CommandFailed, PullAgentError, StoreError
+from pullagent.errors import CommandFailed, ConnectionLost, PullAgentError, StoreError
 from pullagent.host import Host
 from pullagent.ledger import Ledger
 from pullagent.logins import limits, pull_login
@@ -19,6 +20,7 @@ from pullagent.mirror import Recording, bench_of, reached
 from pullagent.model import (
     Artifact,
     Findings,
+    Manner,
     Observer,
     Outcome,
     RunReport,
@@ -63,6 +65,7 @@ class Puller:
         self._recipients: tuple[str, ...] = ()
         self._threads = 1
         self._gates_to_ask = set(config.hosts)
+        self._packed, self._plain_next = set[SourceName](), set[SourceName]()
         self._paces = paces({host.name: host.bytes_per_s for host in config.hosts.values()}, self._stop)
 
     def run(self, names: Sequence[SourceName], *, jobs: int = 2, wait_s: float = 0.0) -> RunReport:
@@ -129,6 +132,9 @@ class Puller:
         try:
             outcome = self._pull_whole(name, wait_s, begun)
         except PullAgentError as error:
+            # a connection that was lost says nothing of the compressor
+            if name in self._packed and not isinstance(error, ConnectionLost):
+                self._plain_next.add(name)
             outcome = Outcome.failure(name, time.monotonic() - begun, gate.explained(error, name.host))
         except Exception as error:
             self._observer.defect(traceback.format_exc())
@@ -164,9 +170,12 @@ class Puller:
             self._observer.started(str(name), "connecting")
             with self._store.stage(name, start) as staging, reached(host, source, self._connect) as remote:
                 about_gate = self._ask_gate(remote, host) if source.commands() else []
-                wire = wired(remote, source, host.manner, lambda: self._past(name), self._paces.get(host.name))
+                manner = self._manner(name, host)
+                wire = wired(remote, source, manner, lambda: self._past(name), self._paces.get(host.name))
                 if wire.choice.reason:
                     self._observer.noted(str(name), wire.choice.reason)
+                if wire.choice.packed:
+                    self._packed.add(name)
                 findings = Findings(tools={"zstd": wire.choice.zstd} if wire.choice.zstd else {})
                 sealed = [self._seal(name, staging, a) for a in self._artifacts(name, source, wire, findings)]
                 self._stop.check()
@@ -187,6 +196,13 @@ class Puller:
             packed=wire.choice.packed,
             warnings=(*about_gate, *findings.warnings, *findings.told),
         )
+
+    def _manner(self, name: SourceName, host: configs.Host) -> Manner:
+        """The host's; where compression is our own choice, and a pull failed with it, the next attempt does without."""
+        if host.manner.wire == "auto" and name in self._plain_next:
+            self._observer.noted(str(name), "not compressed on the wire: an attempt that was has failed")
+            return replace(host.manner, wire="plain")
+        return host.manner
 
     def _artifacts(self, name: SourceName, source: Source, remote: Remote, findings: Findings) -> Iterator[Artifact]:
         """What a source has to give: of one with a mirror here, from the mirror, once that is up to date."""

@@ -18,11 +18,12 @@ from pullagent.seal import Identity
 from pullagent.sources import KINDS
 from pullagent.sources.base import Remote, Source
 from pullagent.store import Store
+from pullagent.wire.choice import Choice, Past
 from tests.contract.kinds import EXAMPLES, build
 from tests.unit.sealing import IDENTITY_FILE
 from tests.unit.toml import changed, document
 from tests.vectors import label
-from tests.vectors.canned import CannedHost, Undeclared
+from tests.vectors.canned import CannedHost, CannedStream, Undeclared
 
 RECORDED = [(kind, server) for kind in KINDS for server in EXAMPLES[kind].servers]
 each_recording = pytest.mark.parametrize(("kind", "server"), RECORDED, ids=lambda part: part)
@@ -184,3 +185,21 @@ def test_a_pull_is_stored_and_opens_again(tmp_path: Path, kind: str, server: str
     assert all(f"{name}.zst.age" in (snapshot.path / "SHA256SUMS").read_text() for name in expected)
     streams = build(kind, EXAMPLES[kind].least).streams()
     assert any("| zstd" in command for command in pull.host.sent) == (wire == "zstd" and bool(streams))
+
+
+@pytest.mark.parametrize("wire", ["auto", "zstd"])
+def test_a_compressor_that_fails_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wire: str) -> None:
+    """Where it was our own choice the next attempt comes plain; where hosts.toml asks for it, it is tried again."""
+    monkeypatch.setattr("pullagent.wire.remote.may_pay", lambda _: True)
+    monkeypatch.setattr("pullagent.wire.remote.by_link", lambda *_: Choice(True, "it pays"))
+    pull = Pull(tmp_path, "mysql", "mariadb-10.11", wire)
+    monkeypatch.setattr(pull.puller, "_past", lambda _: Past(1 << 30, 1 << 28, 90.0))
+    real = pull.host.open
+
+    def failing(command: str, good: tuple[int, ...] = (0,)) -> CannedStream:
+        return CannedStream(b"no frame") if "| zstd" in command else real(command, good)
+
+    monkeypatch.setattr(pull.host, "open", failing)
+    assert "not what zstd writes" in str(pull.puller.run([pull.name]).outcomes[0].error)
+    again = pull.puller.run([pull.name]).outcomes[0]
+    assert (again.outcome, again.packed) == ("stored" if wire == "auto" else "failed", False)
