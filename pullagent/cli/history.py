@@ -93,6 +93,9 @@ def _told(detail: dict[str, Any]) -> Iterator[str]:
     for key in ("error", "refused", "reason", "target", "fingerprint", "recipient"):
         if isinstance(detail.get(key), str) and detail[key]:
             yield detail[key]
+    # of what was to be told: what did not arrive
+    problems = detail.get("problems")
+    yield from (str(problem) for problem in problems) if isinstance(problems, list) else ()
     if isinstance(detail.get("stored_bytes"), int):
         yield ui.size(detail["stored_bytes"])
     if isinstance(detail.get("stored"), int):

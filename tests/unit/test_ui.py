@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pullagent.cli import tables, ui
+from pullagent.cli import history, tables, ui
 from pullagent.config import Config
 from pullagent.errors import Interrupted, LockedError, PullAgentError, UsageError
 from pullagent.ledger import Ledger
@@ -314,3 +314,10 @@ def shapes(text: str) -> list[tuple[str, list[tuple[str, str]]]]:
     plain = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in text.splitlines()]
     inks = [re.findall(r"\x1b\[([0-9;]+)m *([^ \x1b].*?) *\x1b\[0m", line) for line in text.splitlines()]
     return list(zip(plain, inks, strict=True))
+
+
+def test_the_history_says_what_was_not_delivered() -> None:
+    """A message that nobody got has failed, and for what."""
+    detail = {"told": {"pavroto-2/agama": "LATE"}, "problems": ["the message was not delivered: Connection refused"]}
+    text = history._ended({"event": "notify", "ok": False, "exit_code": 1, "detail": detail})
+    assert text == "failed (1): the message was not delivered: Connection refused"
