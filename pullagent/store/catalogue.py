@@ -84,7 +84,8 @@ class Catalogue:
 
     def _offer(self, name: SourceName, of_source: list[Snapshot]) -> str:
         if of_source:
-            return f"the newest is {of_source[0].ref}; all: pullagent list {name}"
+            damaged = ", which is damaged" if of_source[0].state == "damaged" else ""
+            return f"the newest is {of_source[0].ref}{damaged}; all: pullagent list {name}"
         known = ", ".join(str(n) for n in self._sources()) or "none yet; `pullagent run` makes them"
         return f"sources with snapshots: {known}"
 

@@ -243,10 +243,11 @@ def test_the_latest_is_not_a_damaged_one(store: Store) -> None:
 
 
 def test_without_a_sound_snapshot_there_is_no_latest(store: Store) -> None:
-    """All damaged: no latest, and the hint says how to see them."""
+    """All damaged: no latest, and the hint says that, and how to see them."""
     (put(store) / "manifest.json").unlink()
     with pytest.raises(NoSuchSnapshot) as caught:
         resolve(store, "pavroto-2/agama@latest")
+    assert "the newest is pavroto-2/agama@2026-11-23T010003Z, which is damaged;" in caught.value.hint
     assert "pullagent list pavroto-2/agama" in caught.value.hint
 
 
