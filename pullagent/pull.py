@@ -63,7 +63,6 @@ class Puller:
         self._store = Store(config.store)
         self._ledger = Ledger(self._store.ledger_path)
         self._recipients: tuple[str, ...] = ()
-        self._threads = 1
         self._gates_to_ask = set(config.hosts)
         self._packed, self._plain_next = set[SourceName](), set[SourceName]()
         self._paces = paces({host.name: host.bytes_per_s for host in config.hosts.values()}, self._stop)
@@ -77,7 +76,6 @@ class Puller:
         started = self._clock()
         self._recipients = self._config.recipients()
         seal.check_recipients(self._recipients)
-        self._threads = seal.threads_each(min(jobs, len(names)))
         self._store.prepare()
         with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="pull") as pool:
             try:
@@ -247,7 +245,6 @@ class Puller:
             path,
             recipients=self._recipients,
             level=level,
-            threads=self._threads,
             stop=self._stop,
         )
 

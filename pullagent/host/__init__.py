@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Host", "Limits", "Login"]
 
 _ASK_TICK_S = 0.2
+# what may wait here while the compressor works: with the library's 2 MiB the other side stops and starts all the time
+_WINDOW_BYTES = 16 << 20
 
 
 class Host:
@@ -94,7 +96,9 @@ class Host:
         from pullagent.host.buffer import Pieces
 
         with named_errors(self._login):
-            channel: paramiko.Channel = self._connection.transport.open_session(timeout=self._limits.connect_s)
+            channel: paramiko.Channel = self._connection.transport.open_session(
+                window_size=_WINDOW_BYTES, timeout=self._limits.connect_s
+            )
             channel.settimeout(TICK_S)
             channel.in_buffer = Pieces()  # type: ignore[assignment]
             self._execute(channel, command)

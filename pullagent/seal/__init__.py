@@ -17,7 +17,7 @@ from pullagent.errors import DamageError, SealError, store_error
 from pullagent.manifest import ArtifactEntry
 from pullagent.model import Sealed, StopSignal
 from pullagent.seal.age import age_version, check_recipients, recipient_flags, running, sealed_size
-from pullagent.seal.compressor import Compressor, threads_each
+from pullagent.seal.compressor import Compressor
 from pullagent.seal.identity import IDENTITY_LIMIT, Identity
 from pullagent.seal.stored import ANOTHER, READ_BYTES, check_stored, hash_file, stored_file
 
@@ -30,7 +30,6 @@ __all__ = [
     "hash_file",
     "seal",
     "stored_file",
-    "threads_each",
     "unseal",
 ]
 
@@ -48,15 +47,13 @@ def seal(
     *,
     recipients: Sequence[str],
     level: int,
-    threads: int = 1,
     stop: StopSignal | None = None,
 ) -> Sealed:
-    """Compress and encrypt `chunks` into the new file `path`, read-only and on disk when this returns. It is the same
-    with any number of `threads`.
+    """Compress and encrypt `chunks` into the new file `path`, read-only and on disk when this returns.
 
     Errors of `chunks` pass through; SealError and StoreError for everything on this side.
     """
-    compressor = Compressor(level, threads)
+    compressor = Compressor(level)
     digest, plain_bytes, compressed_bytes = hashlib.sha256(), 0, 0
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)

@@ -1,6 +1,5 @@
 """Chunks of a plain stream into one zstd frame."""
 
-import os
 from typing import Any
 
 import zstandard
@@ -8,23 +7,16 @@ import zstandard
 from pullagent.errors import SealError
 from pullagent.model import Packed
 
-# a quarter of the library's size: each thread holds a few of them
-_JOB = 2 << 20
+# two threads, for compression is more than half of the work; jobs of a quarter of the library's size keep them small
+_THREADS, _JOB = 2, 2 << 20
 _DEFECT = "this is a defect: report it"
-
-
-def threads_each(streams: int) -> int:
-    """How many threads each of `streams` at once is worth: two, for compression is more than half of the work, and the
-    longest goes on alone; one where there are more streams than cores, for it takes less of its core.
-    """
-    return 2 if streams <= len(os.sched_getaffinity(0)) else 1
 
 
 class Compressor:
     """Compresses chunks. What came compressed is passed on as it came: all of an artifact, or nothing of it."""
 
-    def __init__(self, level: int, threads: int) -> None:
-        self._level, self._threads = level, threads
+    def __init__(self, level: int) -> None:
+        self._level = level
         self._own: Any = None
         self._passed, self._ended = 0, False
 
@@ -48,7 +40,7 @@ class Compressor:
 
     def _begin(self) -> Any:
         parameters = zstandard.ZstdCompressionParameters.from_level(
-            self._level, threads=self._threads, job_size=_JOB, write_checksum=1
+            self._level, threads=_THREADS, job_size=_JOB, write_checksum=1
         )
         return zstandard.ZstdCompressor(compression_params=parameters).compressobj()
 

@@ -71,20 +71,6 @@ def test_any_chunks_come_back(tmp_path: Path, chunks: list[bytes]) -> None:
     assert unsealed(path, sealed(path, chunks)) == b"".join(chunks)
 
 
-def test_threads_change_nothing_that_is_stored(tmp_path: Path) -> None:
-    """However many streams there are at once, the same content makes the same file, but for age's own randomness."""
-    data = random.Random(7).randbytes(5 << 20) + bytes(9 << 20)
-    alone = seal.seal("a", [data], tmp_path / "a", recipients=(RECIPIENT,), level=3, threads=1)
-    beside = seal.seal("b", [data], tmp_path / "b", recipients=(RECIPIENT,), level=3, threads=2)
-    assert (alone.plain_sha256, alone.stored_bytes) == (beside.plain_sha256, beside.stored_bytes)
-
-
-def test_streams_take_one_thread_each_once_there_are_more_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Up to as many streams as cores, of those that this process may use, two threads each; then one."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 2, 5})
-    assert [seal.threads_each(streams) for streams in (1, 3, 4, 32)] == [2, 2, 1, 1]
-
-
 def test_the_file_is_read_only_and_synced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When seal returns, the file is on disk and nobody can write to it."""
     synced = []
