@@ -80,6 +80,7 @@ class Ground:
         text = "".join(_SOURCE.format(host=HOST, name=name, socket=socket) for name in names[1:])
         self.agent.reset()
         self.agent.configure(_roomy(self.agent.config_file.read_text() + text))
+        self.agent.edit('\nuser = "', f'\njobs_per_host = {count}\nuser = "')
         return names
 
     def _create(self, database: str) -> None:

@@ -32,7 +32,9 @@ METHOD = """\
   text, numbers, times); the live rows are dumps of real servers.
 - Contenders take turns (A B, B A, A B), so that a drift of the machine meets all alike. A ratio is taken within each
   pair; the median of the pairs is the result, and the least and the most stand behind it.
-- CPU is user and system time of all processes of the backup server's side, as the kernel counts it.
+- CPU is user and system time of all processes of the backup server's side, as the kernel counts it. What a host's own
+  zstd takes on the slow link is not in it.
+- pullagent has the host's dump run by `nice`, its default; the pipelines' dumps run as they are.
 - Memory is the largest resident set of any one process of a run, as the kernel keeps it, looked up ten
   times a second.
 - pullagent works with all its checks: content, both SHA-256, the size that age's format prescribes, fsync, manifest.
