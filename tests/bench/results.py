@@ -11,6 +11,7 @@ FORMAT = 1
 # how a row is judged, and in which words its result is told
 Kind = Literal["times as fast", "of its CPU", "of its time", "at most", "margin"]
 MARGIN_SHARE, MARGIN_S = 1.05, 2.0
+_AND = " and "
 
 
 @dataclass(frozen=True)
@@ -157,13 +158,19 @@ class Results:
         groups = {row.group for row in self.rows} | {curve.group for curve in self.curves}
         return Results(
             self.machine,
-            self.versions,
+            {name: _both(earlier.versions.get(name), told) for name, told in self.versions.items()},
             {**earlier.commands, **self.commands},
             tuple(row for row in earlier.rows if row.group not in groups) + self.rows,
             tuple(curve for curve in earlier.curves if curve.group not in groups) + self.curves,
             self.shares or earlier.shares,
             {**earlier.facts, **self.facts},
         )
+
+
+def _both(earlier: str | None, now: str) -> str:
+    """The versions that parts were measured with."""
+    each = earlier.split(_AND) if earlier else []
+    return _AND.join(each if now in each else [*each, now])
 
 
 def _row(told: Mapping[str, Any]) -> Row:

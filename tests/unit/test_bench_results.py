@@ -128,6 +128,14 @@ def test_a_part_measured_anew_replaces_what_it_was() -> None:
     assert (joined.curves, joined.shares, joined.facts) == ((curve,), earlier.shares, {"x": 2.0, "y": 1.0})
 
 
+def test_parts_measured_with_two_versions_name_both() -> None:
+    """Each once, however often the file is written."""
+    newer = replace(EMPTY, versions={"age": "2"})
+    joined = newer.joined(EMPTY)
+    assert joined.versions == {"age": "1 and 2"}
+    assert newer.joined(joined).versions == {"age": "1 and 2"}
+
+
 def test_a_file_in_place_is_read_before_it_is_written(tmp_path: Path) -> None:
     """Measuring one part keeps the others in the file."""
     from tests.bench.__main__ import _write

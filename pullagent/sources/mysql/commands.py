@@ -114,6 +114,9 @@ KNOWN_OPTIONS = frozenset(
 _FIND_CLIENT = (
     "c=$(command -v mariadb || command -v mysql) || { echo 'no mariadb or mysql client here' >&2; exit 127; }\n"
 )
+# by itself it writes 4 KiB at a time, and sshd makes a packet of each; where the program is absent, or does not agree
+# with the dump program, that stays so
+_BUFFERED = "stdbuf -o 64K"
 _FIND_DUMP = "d=$(command -v mariadb-dump || command -v mysqldump) || { echo 'no mysqldump here' >&2; exit 127; }\n"
 
 
@@ -190,7 +193,10 @@ class Commands:
     def dump(self, flags: str) -> str:
         """The dump program, in place of the shell: its status is the command's."""
         names = " ".join(shlex.quote(d) for d in self.databases)
-        return f'{self._prologue("dump")}{_FIND_DUMP}exec "$d" {self._connection()} {flags} --databases {names}'
+        return (
+            f'{self._prologue("dump")}{_FIND_DUMP}set -- "$d" {self._connection()} {flags} --databases {names}\n'
+            f'[ -z "$({_BUFFERED} "$d" --version 2>&1 >/dev/null)" ] && set -- {_BUFFERED} "$@"\nexec "$@"'
+        )
 
     def load(self, *, go_on: bool = False) -> str:
         """A client that runs its standard input; with `go_on` past statements that fail (its status tells still)."""
