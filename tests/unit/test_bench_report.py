@@ -12,8 +12,8 @@ from tests.bench.__main__ import GROUPS as MEASURED_GROUPS
 from tests.bench.page import GROUPS
 from tests.bench.profile import NEEDED, OURS, PRODUCTION
 from tests.bench.pulls import SHELL
-from tests.bench.report import files, write
-from tests.bench.results import Curve, Results, Row, Share
+from tests.bench.report import DOCS, RESULTS, files, write
+from tests.bench.results import Curve, Results, Row, Share, read
 
 ROW = Row("pull", "pull of 1 GB: wall time", SHELL, "s", "times as fast", (2.0, 2.5, 2.0), (3.0, 3.5, 2.0), 1.2)
 SLOW = Row("four", "four at once: wall time", SHELL, "s", "times as fast", (2.0,), (1.0,), 1.25)
@@ -139,3 +139,9 @@ def test_bars_are_as_long_as_their_figures() -> None:
     assert second == pytest.approx(2 * first, abs=0.3)
     assert "a &lt; b" in svg
     assert 'class="mark"' in svg
+
+
+def test_the_page_is_current() -> None:
+    """docs/performance.md and its charts are what `python -m tests.bench.report` makes of the results beside them."""
+    found = [DOCS / "performance.md", *(DOCS / "performance").iterdir()]
+    assert {str(file.relative_to(DOCS)): file.read_text() for file in found} == files(read(DOCS / RESULTS))
