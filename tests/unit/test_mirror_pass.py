@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -90,6 +91,18 @@ def test_an_upstream_that_was_emptied_is_a_failure(site: Site) -> None:
     assert not site.run().news
     site.upstream.there("update-ref", "refs/heads/main", commit)
     assert (site.run().outcome, [line["ok"] for line in site.lines()]) == ("same", [True, False, True])
+
+
+def test_a_repository_of_sha_256_is_refused_by_name(site: Site) -> None:
+    """No mirror holds it; what to do instead is told, not git's words of a mismatch."""
+    shutil.rmtree(site.upstream.bare)
+    subprocess.run(["git", "init", "-q", "--bare", "--object-format=sha256", site.upstream.bare], check=True)
+    tree = site.upstream.there("hash-object", "-t", "tree", "-w", "/dev/null").strip()
+    commit = site.upstream.there("commit-tree", "-m", "first", tree).strip()
+    site.upstream.there("update-ref", "refs/heads/main", commit)
+    passed = site.run()
+    assert (passed.outcome, passed.exit_code) == ("failed", 1)
+    assert "SHA-256" in passed.error
 
 
 def test_a_mirror_that_is_gone_is_told_and_made_anew(site: Site) -> None:

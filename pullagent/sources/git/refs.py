@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pullagent.errors import ContentError
+from pullagent.errors import ContentError, SourceError
 from pullagent.model import id_time, is_snapshot_id
 
 OWN = "refs/pullagent/"
 INCOMING = f"{OWN}incoming/"
 DEFAULTS = ("refs/heads/main", "refs/heads/master")
 _LIMIT = 400_000
+_SHA256_DIGITS = 64
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 # git-check-ref-format(1), and no longer than a file's name may be with what git and the mirror put around it
 _REF = re.compile(r"refs(/(?!\.)(?!@$)[^\x00-\x20\x7f~^:?*\[\\/]{1,240}(?<!\.lock)(?<!\.))+")
@@ -58,7 +59,9 @@ def is_ref(name: str) -> bool:
 
 
 def heads_of(answer: bytes) -> Heads:
-    """What `git ls-remote --symref` says. Refs of a mirror's own kind and peeled tags are left out."""
+    """What `git ls-remote --symref` says. Refs of a mirror's own kind and peeled tags are left out. SourceError for a
+    repository that no mirror can hold, ContentError for what is no answer.
+    """
     refs: dict[str, str] = {}
     odd: list[str] = []
     head = commit = None
@@ -67,6 +70,11 @@ def heads_of(answer: bytes) -> Heads:
             head = first[5:] if name == "HEAD" and is_ref(first[5:]) else head
         elif not _OID.fullmatch(first):
             raise ContentError(f"upstream's list of refs holds {first[:60]!r}", "is that a git repository?")
+        elif len(first) == _SHA256_DIGITS:
+            raise SourceError(
+                "upstream names its objects by SHA-256; a mirror here holds those of SHA-1, git's default, alone",
+                'back its directory up by kind = "files" instead',
+            )
         elif name == "HEAD":
             commit = first
         elif name.endswith("^{}") or name.startswith(OWN):
