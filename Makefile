@@ -33,7 +33,7 @@ test: packages venv lab lint ## everything: lint and all tests, against real ser
 faults: packages venv lab ## every fault at every stage, about 25 minutes; SEED=N repeats a run
 	$(BIN)/python -m tests.faults
 
-bench: venv lab ## measure against the shell pipeline, restic and borg, 20 minutes; SIZE=10G, GROWTH=1, ONLY=pull,four
+bench: venv lab ## measure against the shell pipeline, restic and borg, 25 minutes; SIZE=10G, GROWTH=1, ONLY=pull,four
 	@PYTHON="$(PYTHON)" BENCH=1 sh tools/install-packages
 	$(BIN)/python -m tests.bench $(if $(SIZE),--largest $(SIZE)) $(if $(GROWTH),--growth) $(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT))
 
