@@ -91,15 +91,15 @@ def _parts(cell: str, whole: bool) -> Sequence[str]:
 
 
 def facts(out: Screen, pairs: Sequence[tuple[str, str]]) -> None:
-    """Names and values on a terminal, where long values go on below their beginning; one word that is too long is left
-    to the terminal, from which it can then be copied whole.
+    """Names and values, each of one line and cleaned, on a terminal, where long values go on below their beginning; one
+    word that is too long is left to the terminal, from which it can then be copied whole.
     """
     from rich.table import Table
     from rich.text import Text
 
     width = max(len(name) for name, _ in pairs) + 1
     for name, value in pairs:
-        text = Text(clean(value), style=_style(value))
+        text = Text(value, style=_style(value))
         if " " not in value and width + 1 + text.cell_len > out.width:
             out.console.print(Text(f"{name + ':':{width}} ") + text, soft_wrap=True)
             continue

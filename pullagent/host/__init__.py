@@ -59,7 +59,6 @@ class Host:
         answer = bytearray()
         with self.open(command) as output:
             for chunk in output:
-                self._stop.check()
                 answer += chunk
                 if len(answer) > limit:
                     raise HostError(f"{self.name}: an answer is longer than {limit} bytes: {brief(command)}")

@@ -133,9 +133,11 @@ class RestoreOptions:
     paths: tuple[str, ...] = ()
 
     def check_into(self, database_name: Callable[[str], str]) -> None:
-        """UsageError where `into` is no name that a database may have."""
+        """UsageError where `into` is given, and is no name that a database may have."""
+        if self.into is None:
+            return
         try:
-            database_name(self.into or "restored")
+            database_name(self.into)
         except ValueError as error:
             raise UsageError(f"--into: {error}", "a name that is not in use there, such as NAME_restored") from error
 

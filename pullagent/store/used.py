@@ -31,7 +31,7 @@ def lost(root: Path) -> bool:
     try:
         (root / LOCKS).stat()
     except FileNotFoundError:
-        return _note(root) is not None
+        return noted(root)
     except OSError:
         # whoever reads or writes there has better words
         pass

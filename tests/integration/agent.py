@@ -155,9 +155,18 @@ class Agent:
 
     def restore(self, ref: str, *options: str | Path, identity: Path | None = None, stdin: bytes | None = None) -> Done:
         """`restore REF` onto the host it came from, with the lab's SSH key and no question."""
-        login = ("--to", f"{self.host.sshd.user}@{HOST}", "--ssh-key", self.host.identity)
         opening = ("--identity", identity or self.identity)
-        return self.call("restore", ref, *login, *opening, "--yes", *options, stdin=stdin)
+        return self.call("restore", ref, *self.login, *opening, "--yes", *options, stdin=stdin)
+
+    def restore_asked(self, ref: str, *options: str | Path, answer: Answer) -> Typed:
+        """The same on a terminal, with this answer to the question."""
+        asked = [("type yes to go on:", answer)]
+        return self.type("restore", ref, *self.login, "--identity", self.identity, *options, answers=asked)
+
+    @property
+    def login(self) -> tuple[str | Path, ...]:
+        """The options that lead a restore to the host, with the lab's SSH key."""
+        return ("--to", f"{self.host.sshd.user}@{HOST}", "--ssh-key", self.host.identity)
 
     def latest(self, name: str) -> str:
         """The reference of the newest snapshot of `HOST/SOURCE`, by the directories themselves."""

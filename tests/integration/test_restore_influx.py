@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.agent import HOST, LOGS, Agent, wait_for_file
+from tests.integration.agent import LOGS, Agent, wait_for_file
 from tests.integration.wrappers import wrap
 from tests.lab.data import influx_points
 from tests.lab.influxdb import ADMIN, InfluxDB
@@ -91,9 +91,7 @@ def test_what_comes_while_it_asks_is_kept(place: Place) -> None:
         place.influx.write("later", "since x=1 1700000000000000000\n")
         return "yes\n"
 
-    login = ("--to", f"{place.host.sshd.user}@{HOST}", "--ssh-key", place.host.identity)
-    ours = ("--identity", place.agent.identity, "--into", "later")
-    done = place.agent.type("restore", f"{LOGS}@latest", *login, *ours, answers=[("type yes to go on:", filled)])
+    done = place.agent.restore_asked(f"{LOGS}@latest", "--into", "later", answer=filled)
     assert done.code == 1
     assert "since the target was looked at" in done.screen
     assert place.influx.column("SHOW MEASUREMENTS", "later") == ["since"]

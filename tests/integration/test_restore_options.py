@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration import places
-from tests.integration.agent import AGAMA, HOST
+from tests.integration.agent import AGAMA
 from tests.integration.places import PRODUCTS
 from tests.integration.wrappers import CLIENTS, wrap
 from tests.lab.data import checksums
@@ -140,9 +140,7 @@ def test_what_comes_while_it_asks_is_kept(place: Place) -> None:
         )
         return "yes\n"
 
-    login = ("--to", f"{place.host.sshd.user}@{HOST}", "--ssh-key", place.host.identity)
-    ours = ("--identity", place.agent.identity, "--into", "later")
-    done = place.agent.type("restore", f"{AGAMA}@latest", *login, *ours, answers=[("type yes to go on:", filled)])
+    done = place.agent.restore_asked(f"{AGAMA}@latest", "--into", "later", answer=filled)
     assert done.code == 1
     assert "since the target was looked at" in done.screen
     assert place.host.server.query("SELECT id FROM later.orders") == [("7",)]

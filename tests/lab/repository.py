@@ -1,5 +1,6 @@
 """A git repository for a test, and a working copy that pushes to it; nothing of the developer's configuration."""
 
+import os
 from pathlib import Path
 
 from tests.lab.processes import plain_environment, run
@@ -42,6 +43,14 @@ class Repository:
         self.git("add", name)
         self.git("commit", "--quiet", "--message", f"Write {name}")
         return self.git("rev-parse", "HEAD").strip()
+
+    def enlarge(self) -> None:
+        """A file of 300 kB that nothing makes smaller, pushed to main."""
+        (self.work / "large").write_bytes(os.urandom(300_000))
+        self.commit("site.yml", "- hosts: large\n")
+        self.git("add", "large")
+        self.git("commit", "--quiet", "--message", "Large")
+        self.git("push", "--quiet", "origin", "main")
 
     def decorate(self) -> None:
         """A second branch, tags of both kinds, and a note."""

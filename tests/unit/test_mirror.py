@@ -528,11 +528,7 @@ class Silent(Nowhere):
 def test_who_watches_hears_of_every_byte(tmp_path: Path) -> None:
     """The first clone takes a while: what came from the host is counted as it comes."""
     upstream = Repository(tmp_path / "ansible.git")
-    (upstream.work / "large").write_bytes(os.urandom(300_000))
-    upstream.commit("site.yml", "- hosts: large\n")
-    upstream.git("add", "large")
-    upstream.git("commit", "--quiet", "--message", "Large")
-    upstream.git("push", "--quiet", "origin", "main")
+    upstream.enlarge()
     counts: list[int] = []
     host = LocalHost("h", tmp_path, None, {"PATH": os.environ["PATH"]}, 20, StopSignal())
     bench = Bench(tmp_path / "mirror.git", NOW, advanced=counts.append)

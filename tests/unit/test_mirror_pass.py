@@ -190,11 +190,7 @@ def test_a_host_that_cannot_be_reached_is_noted(tmp_path: Path) -> None:
 def test_a_limit_of_the_rate_holds_for_mirrors_too(tmp_path: Path) -> None:
     """A clone of 300 kB from a host that may be read at 0.2 MB/s takes more than a second."""
     upstream = Repository(tmp_path / "ansible.git")
-    (upstream.work / "large").write_bytes(os.urandom(300_000))
-    upstream.commit("site.yml", "- hosts: large\n")
-    upstream.git("add", "large")
-    upstream.git("commit", "--quiet", "--message", "Large")
-    upstream.git("push", "--quiet", "origin", "main")
+    upstream.enlarge()
     path, value = tmp_path / "hosts.toml", changed("store path", str(tmp_path / "store"))
     source = {"kind": "git", "url": str(upstream.bare)}
     value["hosts"]["forge"] = {"user": "u", "max_mbytes_per_s": 0.2, "sources": {"ansible": source}}

@@ -183,13 +183,13 @@ class Files:
         self._find_out(host, findings)
         left_out, _ = self._left_out(host) if self.one_file_system else ([], False)
         if left_out:
-            findings.warn(f"{many(left_out, 'file system')} mounted below `paths` left out (one_file_system)")
+            findings.warn(f"{many(len(left_out), 'file system')} mounted below `paths` left out (one_file_system)")
             findings.tell(f"left out, being mounted there: {listed(left_out)}")
         check = TreeCheck([path.lstrip("/") for path in self.paths])
         yield Artifact("files.tar", self._stream(host, findings, left_out), check)
         if check.too_long:
-            count = check.many_too_long
-            findings.warn(f"{count} path{'' if count == 1 else 's'} of more than 4,000 bytes: tar cannot unpack them")
+            paths = many(check.many_too_long, "path")
+            findings.warn(f"{paths} of more than 4,000 bytes: tar cannot unpack them")
             ends = [f"…{name[-60:]}" for name in check.too_long]
             findings.tell(f"too long to be unpacked, stored all the same: {listed(ends)}")
 

@@ -33,17 +33,17 @@ def remark(host: str, said_there: str, status: int | None, findings: Findings, l
         raise explained(CommandFailed(message, status=1, stderr=words), host)
     if moved:
         # the manifest is not encrypted: names are told, and kept nowhere
-        findings.warn(f"{many(moved, 'file')} changed while they were read, and may be torn: the run named them")
+        findings.warn(f"{many(len(moved), 'file')} changed while they were read, and may be torn: the run named them")
         findings.tell(f"changed while they were read: {listed(moved)}")
     elsewhere = [f"/{_unquoted(match[1])}" for match in map(_ELSEWHERE.fullmatch, said) if match]
     volumes = [path for path in elsewhere if path not in left_out]
     if volumes:
-        findings.warn(f"{many(volumes, 'subvolume')} below `paths` left out (one_file_system)")
+        findings.warn(f"{many(len(volumes), 'subvolume')} below `paths` left out (one_file_system)")
         findings.tell(f"left out, being a volume of its own: {listed(volumes)}")
     known = (_MOVED, _ELSEWHERE, _SOCKET)
     others = [line for line in said if not any(form.fullmatch(line) for form in known)]
     if others:
-        findings.warn(f"{many(others, 'remark')} of tar's: the run told them")
+        findings.warn(f"{many(len(others), 'remark')} of tar's: the run told them")
         findings.tell(f"tar's remarks: {listed(others)}")
 
 
@@ -59,9 +59,9 @@ def _unquoted(name: str) -> str:
     return raw.decode(errors="surrogateescape")
 
 
-def many(things: list[str], what: str) -> str:
-    """How many."""
-    return f"{len(things)} {what}{'' if len(things) == 1 else 's'}"
+def many(count: int, what: str) -> str:
+    """So many of it, in words."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def not_gnu(host: str, found: str) -> SourceError:

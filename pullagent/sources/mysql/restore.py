@@ -211,8 +211,8 @@ def wanted(stored: Inventory, options: RestoreOptions) -> Inventory:
         objects = [o for found in names.values() for o in found]
         databases = tuple(d for d in databases if any(o.database == d for o in objects))
         definers = ()
+    options.check_into(inventories.database_name)
     if options.into is not None:
-        options.check_into(inventories.database_name)
         if len(databases) != 1:
             raise UsageError(
                 f"--into names one database, but this would restore {len(databases)}", "choose tables of one database"
