@@ -2,20 +2,18 @@
 
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import typer
 
 from pullagent import privileges
-from pullagent.cli import streams, tables
+from pullagent.cli import signals, streams, tables
 from pullagent.cli.screen import Screen
 from pullagent.cli.screen import clean as clean
 from pullagent.cli.service import Priority, credential, mark
@@ -37,13 +35,7 @@ err = Screen(stderr=True)
 
 def prepare_process() -> None:
     """Signals become exceptions of the main thread; what becomes of the output ends nothing."""
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        raise Interrupted(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
+    signals.become_exceptions()
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115 - it stands in for a stream
