@@ -28,6 +28,7 @@ LAYERS = """
     its lists            cli.diagnoses cli.members cli.restored
     its screen           cli.ui cli
     tables on it         cli.tables
+    signals to it        cli.signals
     its service manager  cli.service cli.streams cli.screen
     a whole run          run
     what is told of it   monitoring.announce
