@@ -88,12 +88,13 @@ def decide(
 
 def _of_source(candidates: Sequence[Candidate], policy: RetentionTable, now: datetime) -> list[Decision]:
     good = [c for c in candidates if c.state == "good"]
-    floor = {c.ref for c in good[: policy.keep_at_least]}
+    # by their ids alone, of which Python keeps the hashes
+    floor = {c.ref.id for c in good[: policy.keep_at_least]}
     weekly = _newest_each(good, _monday) if policy.weekly else []
     monthly = _newest_each(good, _month) if policy.monthly else []
-    weeks = {c.ref: _later(_monday(c.taken), timedelta(weeks=policy.weekly)) for c in weekly}
-    months = {c.ref: _months_later(c.taken, policy.monthly) for c in monthly}
-    return [_one(c, policy, now, c.ref in floor, weeks.get(c.ref), months.get(c.ref)) for c in candidates]
+    weeks = {c.ref.id: _later(_monday(c.taken), timedelta(weeks=policy.weekly)) for c in weekly}
+    months = {c.ref.id: _months_later(c.taken, policy.monthly) for c in monthly}
+    return [_one(c, policy, now, c.ref.id in floor, weeks.get(c.ref.id), months.get(c.ref.id)) for c in candidates]
 
 
 def _one(

@@ -26,7 +26,7 @@ def read_snapshot(ref: SnapshotRef, folder: Path) -> Snapshot | None:
 
 def _look_at(ref: SnapshotRef, folder: Path) -> Snapshot:
     within = f"{folder}/{ref.id}/"
-    pinned = os.path.lexists(within + PIN)
+    pinned = _lies_there(within + PIN)
     try:
         manifest = manifests.parse(read_plain(within + "manifest.json"))
     except OSError as error:
@@ -37,9 +37,14 @@ def _look_at(ref: SnapshotRef, folder: Path) -> Snapshot:
     return Snapshot(ref, folder, "damaged" if problem else manifest.state, manifest, pinned, problem)
 
 
+def _lies_there(path: str) -> bool:
+    """Whether anything does, a link that leads nowhere too: os.path.lexists, which takes thrice as long to say no."""
+    return os.access(path, os.F_OK, follow_symlinks=False)
+
+
 def _marked(within: str) -> str:
     """What a verification found; empty for nothing."""
-    return str(read_damage(within) or "") if os.path.lexists(within + damages.FILE) else ""
+    return str(read_damage(within) or "") if _lies_there(within + damages.FILE) else ""
 
 
 def _mismatch(ref: SnapshotRef, within: str, manifest: Manifest) -> str:
