@@ -9,7 +9,7 @@ import typer
 from typer.main import get_command
 
 from pullagent import __version__, privileges
-from pullagent.cli import streams, ui, verbs
+from pullagent.cli import signals, streams, ui, verbs
 from pullagent.cli.service import Priority
 from pullagent.errors import Interrupted, PullAgentError, UsageError
 
@@ -74,7 +74,10 @@ def main() -> None:
 
 def _run(arguments: list[str]) -> int:
     try:
-        result = get_command(app).main(args=arguments, prog_name="pullagent", standalone_mode=False)
+        try:
+            result = get_command(app).main(args=arguments, prog_name="pullagent", standalone_mode=False)
+        finally:
+            signals.disregard()
         return result if isinstance(result, int) else 0
     except PullAgentError as error:
         ui.fail(error)

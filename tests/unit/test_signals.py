@@ -1,8 +1,11 @@
 """Signals that end a verb."""
 
+import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +33,7 @@ try:
     lock.acquire()
 except Interrupted as error:
     # what follows is not interrupted by the same signal again
-    time.sleep(1.5)
+    time.sleep(0.5)
     sys.exit(error.exit_code)
 """
 
@@ -47,6 +50,138 @@ def test_a_signal_that_another_thread_gets(number: int, pause_s: float) -> None:
     done = waiting(number, pause_s)
     assert done.returncode == 128 + number, done
     assert done.stderr == b""
+
+
+# How it comes in the scripts below: from a thread of their own, while the main thread is at something else.
+HEAD = """
+import os, signal, sys, threading, time
+from pullagent.cli import signals
+from pullagent.errors import Interrupted
+
+def come(number, after_s):
+    threading.Timer(after_s, os.kill, (os.getpid(), number)).start()
+
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
+signals.become_exceptions()
+"""
+
+
+def said(script: str, path: Path | None = None) -> tuple[int, bytes, bytes]:
+    """Exit status, standard output and error of such a script; it imports from `path` too."""
+    env = os.environ | ({"PYTHONPATH": str(path)} if path else {})
+    done = subprocess.run([sys.executable, "-c", HEAD + script], capture_output=True, timeout=20, check=False, env=env)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_an_import_is_not_interrupted(tmp_path: Path) -> None:
+    """Python would keep its lock, for which every other thread's imports then wait; it comes right after it."""
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(1)\n")
+    script = """
+come(signal.SIGTERM, 0.3)
+try:
+    import slow
+    imported = True
+    time.sleep(10)
+except Interrupted as error:
+    sys.exit(error.exit_code if imported else 1)
+"""
+    assert said(script, tmp_path) == (143, b"", b"")
+
+
+@pytest.mark.parametrize("name", ["__enter__", "__exit__"])
+def test_what_takes_a_lock_is_not_interrupted(name: str) -> None:
+    """Nor what gives it back: the block or what follows it is."""
+    script = f"""
+class Lock:
+    def __enter__(self): self.held = True
+    def __exit__(self, *_): self.held = False
+
+def slow(self, *_, inner=Lock.{name}):
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        time.sleep(0.01)
+    inner(self)
+
+slow.__code__ = slow.__code__.replace(co_name="{name}")
+Lock.{name} = slow
+lock = Lock()
+come(signal.SIGTERM, 0.3)
+try:
+    with lock:
+        time.sleep(0.01)
+    time.sleep(10)
+except Interrupted as error:
+    sys.exit(1 if lock.held else error.exit_code)
+"""
+    assert said(script) == (143, b"", b"")
+
+
+def test_what_python_swallows_comes_again() -> None:
+    """No exception gets out of a finalizer: it is raised once more behind it."""
+    script = """
+class Last:
+    def __del__(self): time.sleep(1)
+
+come(signal.SIGTERM, 0.3)
+last = Last()
+try:
+    del last
+    time.sleep(10)
+except Interrupted as error:
+    sys.exit(error.exit_code)
+"""
+    assert said(script) == (143, b"", b"")
+
+
+def test_what_else_python_swallows_is_told() -> None:
+    """A defect in a finalizer is."""
+    code, _, told = said("class Last:\n    def __del__(self): raise ValueError('told')\nlast = Last()\ndel last\n")
+    assert code == 0
+    assert b"ValueError: told" in told
+
+
+def test_what_cleans_up_is_not_interrupted_again() -> None:
+    """Whoever presses Ctrl-C twice leaves nothing behind either."""
+    script = """
+try:
+    come(signal.SIGINT, 0.2)
+    time.sleep(10)
+except Interrupted as error:
+    come(signal.SIGINT, 0.1)
+    come(signal.SIGTERM, 0.2)
+    time.sleep(0.5)
+    print("clean", flush=True)
+    sys.exit(error.exit_code)
+"""
+    assert said(script) == (130, b"clean\n", b"")
+
+
+def test_what_cleans_up_for_too_long_is_ended() -> None:
+    """By the next signal, whatever it hangs in."""
+    script = """
+signals._PATIENCE_S = 0.5
+try:
+    come(signal.SIGINT, 0.2)
+    time.sleep(10)
+except Interrupted as error:
+    come(signal.SIGTERM, 1)
+    threading.Event().wait(30)
+"""
+    begun = time.monotonic()
+    assert said(script) == (143, b"", b"")
+    assert time.monotonic() - begun < 15
+
+
+def test_one_that_comes_after_the_end_is_too_late() -> None:
+    """The verb has ended as it has."""
+    script = """
+signals.disregard()
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(0.3)
+print("done")
+"""
+    assert said(script) == (0, b"done\n", b"")
 
 
 def test_a_signal_that_is_ignored_stays_so() -> None:
