@@ -61,7 +61,7 @@ def whole() -> Any:
 def main() -> None:
     """Run the command line; ends the process with a documented exit code."""
     privileges.harden()
-    ui.prepare_process()
+    ui.prepare_streams()
     code = _run(sys.argv[1:])
     error = streams.lost(sys.stdout)
     # a reader that has seen enough is no failure
@@ -75,6 +75,7 @@ def main() -> None:
 def _run(arguments: list[str]) -> int:
     try:
         try:
+            signals.become_exceptions()
             result = get_command(app).main(args=arguments, prog_name="pullagent", standalone_mode=False)
         finally:
             signals.disregard()

@@ -76,16 +76,18 @@ def _came(number: int, frame: FrameType | None) -> None:
 
 def _interrupt(frame: FrameType | None) -> None:
     """Raise what has come, if that is still to be done, and may be done here; else it will be tried again."""
-    if _state.number is not None and not _state.over and not _holds_a_lock(frame):
+    if _state.number is not None and not _state.over and not _must_go_on(frame):
         _state.over = True
         raise Interrupted(_state.number)
 
 
-def _holds_a_lock(frame: FrameType | None) -> bool:
-    """Whether an exception here might leave one held for ever, while another thread waits for it: imports have some."""
+def _must_go_on(frame: FrameType | None) -> bool:
+    """Whether an exception here might leave a lock held for ever, while another thread waits for it (imports have
+    some), or be lost.
+    """
     if frame is not None and frame.f_code.co_name in _LOCKING:
         return True
-    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+    while frame is not None and not frame.f_code.co_filename.startswith(("<frozen importlib", __file__)):
         frame = frame.f_back
     return frame is not None
 

@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from pullagent import privileges
-from pullagent.cli import signals, streams, tables
+from pullagent.cli import streams, tables
 from pullagent.cli.screen import Screen
 from pullagent.cli.screen import clean as clean
 from pullagent.cli.service import Priority, credential, mark
@@ -33,9 +33,8 @@ out = Screen()
 err = Screen(stderr=True)
 
 
-def prepare_process() -> None:
-    """Signals become exceptions of the main thread; what becomes of the output ends nothing."""
-    signals.become_exceptions()
+def prepare_streams() -> None:
+    """All three are there, and what becomes of the output ends nothing."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115 - it stands in for a stream

@@ -196,3 +196,18 @@ print("still here")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=20, check=False)
     assert done.stdout == b"still here\n", done
+
+
+def test_one_that_comes_first_of_all() -> None:
+    """Once signals are exceptions, no moment is without somebody who catches them."""
+    script = """
+from pullagent.cli import app
+
+become = signals.become_exceptions
+signals.become_exceptions = lambda: (become(), os.kill(os.getpid(), signal.SIGTERM))
+sys.argv = ["pullagent", "--version"]
+app.main()
+"""
+    code, out, err = said(script)
+    assert (code, out) == (143, b"")
+    assert err.startswith(b"error: terminated\n")
