@@ -1,5 +1,6 @@
 """Signals that end a verb, as one exception of the main thread: wherever it waits, and not where that would do harm."""
 
+import atexit
 import os
 import select
 import signal
@@ -60,12 +61,19 @@ def become_exceptions() -> None:
 
     # it may have been raised in what Python calls by itself, where no exception gets out of: once more, then
     sys.unraisablehook = swallowed
+    atexit.register(_ignore)
     threading.Thread(target=_wake, args=(heard, threading.get_ident()), name="signals", daemon=True).start()
 
 
 def disregard() -> None:
     """The verb has ended: a signal that comes now changes nothing of how it did."""
     _state.over = True
+
+
+def _ignore() -> None:
+    """No thread is left to wait for, and the exit code stays what it is while Python comes to its end."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _came(number: int, frame: FrameType | None) -> None:

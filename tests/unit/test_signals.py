@@ -211,3 +211,21 @@ app.main()
     code, out, err = said(script)
     assert (code, out) == (143, b"")
     assert err.startswith(b"error: terminated\n")
+
+
+def test_one_that_comes_last_of_all() -> None:
+    """While Python comes to its end, which takes a moment: the exit code has been told."""
+    script = """
+import atexit
+from pullagent.cli import app
+
+atexit.register(lambda: [os.kill(os.getpid(), number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)])
+class Last:
+    def __del__(self, kill=os.kill, me=os.getpid()): kill(me, 15)
+sys.last = Last()
+sys.argv = ["pullagent", "--version"]
+app.main()
+"""
+    code, out, err = said(script)
+    assert (code, err) == (0, b"")
+    assert out.startswith(b"pullagent ")
