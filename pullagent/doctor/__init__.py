@@ -33,6 +33,8 @@ from pullagent.wire.remote import compressor
 Connect = Callable[[configs.Host, StopSignal], AbstractContextManager[Remote]]
 
 CONNECT_S, COMMAND_S, HOST_S = 10.0, 25.0, 60.0
+# a connection hears of a stop within a second
+_LEAVE_S = 2.0
 # harmless where it runs; no gate lets it
 FORBIDDEN = "echo 'pullagent doctor: this should have been refused'"
 _HEX = frozenset("0123456789abcdef")
@@ -64,6 +66,16 @@ def doctor(
             yield from examination.results(deadline, host_s)
     finally:
         stop.set()
+        _let_leave(examinations)
+
+
+def _let_leave(examinations: Sequence["_Examination"]) -> None:
+    """Wait a little for those that still look: a thread that Python's end finds in a library aborts the process."""
+    deadline = time.monotonic() + _LEAVE_S
+    for examination in examinations:
+        # one may have been stopped before it was started
+        if examination.ident is not None:
+            examination.join(max(0.0, deadline - time.monotonic()))
 
 
 def without_configuration(error: ConfigError) -> Iterator[Diagnosis]:

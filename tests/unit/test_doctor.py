@@ -1,5 +1,6 @@
 """The look at hosts: the gate's states, what a refusal is called, and the bound in time."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -226,6 +227,24 @@ def test_a_host_that_hangs(config: Config) -> None:
     assert not_good(found) == {"time": "failed"}
     assert "agama: grants" in found
     assert "logs: staging" not in found
+
+
+def test_a_stop_lets_a_host_go_first(config: Config) -> None:
+    """Its thread has left what it was at when the look is over, though it takes a moment for that."""
+    begun, left = threading.Event(), threading.Event()
+
+    def connect(_: configs.Host, stop: StopSignal) -> AbstractContextManager[Remote]:
+        begun.set()
+        stop.wait(20)
+        time.sleep(0.2)
+        left.set()
+        stop.check()
+        raise AssertionError
+
+    look = doctors.doctor(config, [HOST], now=START, connect=connect, host_s=0.1)
+    assert [one.name for one in look] == ["time"]
+    assert begun.is_set()
+    assert left.is_set()
 
 
 def test_a_defect_is_a_finding(config: Config) -> None:
