@@ -45,8 +45,8 @@ def fetch(
             opened.check_stored()
         try:
             into.mkdir(parents=True, exist_ok=True)
-            temporary.mkdir(mode=0o700)
             try:
+                temporary.mkdir(mode=0o700)
                 for entry in manifest.artifacts:
                     if identity is None:
                         _write(temporary / entry.file, _stored(snapshot, entry, observer or Observer()), stop)

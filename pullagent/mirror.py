@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from pullagent.store import Store
 from pullagent.store.mirrors import Note
 from pullagent.wire.pace import paces
 from pullagent.wire.remote import paced
+from pullagent.workers import workers
 
 _AT_ONCE = 4
 _NOT_EQUAL = "nothing was removed from the mirror; is url in hosts.toml still the right one?"
@@ -101,15 +101,8 @@ def mirror(
     Store(config.store).prepare()
     connect = connect or (lambda host: Host(pull_login(config, host), limits(config), stop))
     one = _Pass(config, stop, observer or Observer(), connect, clock)
-    with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="mirror") as pool:
-        futures = [pool.submit(one.over, name) for name in names]
-        try:
-            return MirrorReport(tuple(future.result() for future in futures))
-        except BaseException:
-            stop.set()
-            for future in futures:
-                future.cancel()
-            raise
+    with workers(_AT_ONCE, "mirror", stop) as pool:
+        return MirrorReport(tuple(pool.map(one.over, names)))
 
 
 class _Pass:

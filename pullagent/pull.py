@@ -38,6 +38,7 @@ from pullagent.wire.choice import Past
 from pullagent.wire.commands import commands_of
 from pullagent.wire.pace import paces
 from pullagent.wire.remote import wired
+from pullagent.workers import workers
 
 # how much of a stream passes between two looks at the space that is left
 _LOOK_BYTES = 16 << 20
@@ -77,12 +78,8 @@ class Puller:
         self._recipients = self._config.recipients()
         seal.check_recipients(self._recipients)
         self._store.prepare()
-        with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="pull") as pool:
-            try:
-                found = self._in_turn(pool, names, max(1, jobs), wait_s)
-            except BaseException:
-                self._stop.set()
-                raise
+        with workers(max(1, jobs), "pull", self._stop) as pool:
+            found = self._in_turn(pool, names, max(1, jobs), wait_s)
         outcomes = tuple(found[name] for name in names)
         return self._with_copies(RunReport(snapshot_id(started), started, self._clock(), outcomes))
 

@@ -103,6 +103,7 @@ LAYERS = """
     what keys may hold   fields
     the manifest         manifest store.pins
     other programs       programs
+    work side by side    workers
     its rights           privileges
     the values           model
     a doctor's finding   diagnosis

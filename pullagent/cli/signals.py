@@ -21,6 +21,8 @@ _KNOCK = signal.SIGURG
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 1.0
 # what ends may take so long to clean up; then another signal ends it as it is
 _PATIENCE_S = 10.0
+# what starts a thread or a program, of which nobody would know
+_STARTING = ("Popen.__init__", "Thread.start", "ThreadPoolExecutor.submit")
 # what takes or gives back locks: of any context manager, and of a condition
 _LOCKING = ("__enter__", "__exit__", "_acquire_restore", "_release_save")
 
@@ -91,13 +93,16 @@ def _interrupt(frame: FrameType | None) -> None:
 
 def _must_go_on(frame: FrameType | None) -> bool:
     """Whether an exception here might leave a lock held for ever, while another thread waits for it (imports have
-    some), or be lost.
+    some), might leave something running, or be lost.
     """
     if frame is not None and frame.f_code.co_name in _LOCKING:
         return True
-    while frame is not None and not frame.f_code.co_filename.startswith(("<frozen importlib", __file__)):
+    while frame is not None:
+        code = frame.f_code
+        if code.co_qualname in _STARTING or code.co_filename.startswith(("<frozen importlib", __file__)):
+            return True
         frame = frame.f_back
-    return frame is not None
+    return False
 
 
 def _wake(heard: int, main: int) -> None:

@@ -117,6 +117,25 @@ except Interrupted as error:
     assert said(script) == (143, b"", b"")
 
 
+def test_what_starts_a_program_is_not_interrupted() -> None:
+    """It would run, and nobody know of it."""
+    script = """
+import subprocess
+
+started = None
+come(signal.SIGTERM, 0.3)
+try:
+    started = subprocess.Popen(["sleep", "10"], preexec_fn=lambda: time.sleep(1))
+    time.sleep(10)
+except Interrupted as error:
+    if started is not None:
+        started.kill()
+        started.wait()
+        sys.exit(error.exit_code)
+"""
+    assert said(script) == (143, b"", b"")
+
+
 def test_what_python_swallows_comes_again() -> None:
     """No exception gets out of a finalizer: it is raised once more behind it."""
     script = """

@@ -1,10 +1,10 @@
 """Compares what a server holds after a restore with what was stored: objects, row counts, definers, the next dump."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from pullagent.checks.dump import DumpObject
 from pullagent.errors import CommandFailed
+from pullagent.model import StopSignal
 from pullagent.sources.base import Remote, Restored, RestoreOptions
 from pullagent.sources.mysql import inventory as inventories
 from pullagent.sources.mysql.accounts import quote
@@ -13,6 +13,7 @@ from pullagent.sources.mysql.inventory import Inventory
 from pullagent.sources.mysql.keys import Table
 from pullagent.sources.mysql.load import Loader
 from pullagent.sources.mysql.server import Server, accounts_of
+from pullagent.workers import workers
 
 # as many counts as certainly fit into the tail of an answer that is kept
 _COUNTS_AT_ONCE = 500
@@ -38,14 +39,15 @@ def compare(
 
 def _rows(host: Remote, commands: Commands, tables: list[Table], jobs: int) -> dict[Table, int]:
     """The number of rows in each table, counted by several sessions."""
+    stop = StopSignal()
 
     def count(batch: list[Table]) -> list[int]:
         sql = "\n".join(f"SELECT COUNT(*) FROM {quote(database)}.{quote(name)};" for database, name in batch)
-        return [int(line) for line in host.send(commands.load(), iter([sql.encode()])).split()]
+        return [int(line) for line in host.send(commands.load(), iter([sql.encode()]), stop).split()]
 
     size = max(1, min(_COUNTS_AT_ONCE, -(-len(tables) // jobs)))
     batches = [tables[i : i + size] for i in range(0, len(tables), size)]
-    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="count") as pool:
+    with workers(jobs, "count", stop) as pool:
         counts = [number for batch in pool.map(count, batches) for number in batch]
     return dict(zip(tables, counts, strict=True))
 

@@ -5,7 +5,7 @@ as fast as any server loads.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from itertools import groupby
 
 from pullagent.checks.dump import without_sandbox
@@ -16,6 +16,7 @@ from pullagent.sources.mysql.accounts import quote
 from pullagent.sources.mysql.commands import Commands
 from pullagent.sources.mysql.keys import Keys, Table, keys_that_can_wait
 from pullagent.sources.mysql.parts import DumpMap, Part, RowCount, pieces, without_definers
+from pullagent.workers import workers
 
 DUMP = "dump.sql"
 # below, making a table's keys anew costs more than it saves
@@ -145,7 +146,7 @@ class Loader:
         tables = {p.table: self._dump.texts[p.start].decode() for p in self._parts if p.kind == "table"}
         large = {p.table for p in rows if p.size >= _LARGE}
         fit = [Keys(self._target(k.table), k.definitions) for k in keys_that_can_wait(tables) if k.table in large]
-        with ThreadPoolExecutor(max_workers=self._options.jobs, thread_name_prefix="keys") as pool:
+        with workers(self._options.jobs, "keys", self._stop) as pool:
             taken = list(pool.map(self._taken, fit))
         return {k.table: k for k, was_taken in zip(fit, taken, strict=True) if was_taken}
 
@@ -166,13 +167,8 @@ class Loader:
 
     def _side_by_side(self, rows: Sequence[Part], later: Mapping[Table, Keys]) -> None:
         shares = shared_out(rows, self._options.jobs)
-        with ThreadPoolExecutor(max_workers=max(1, len(shares)), thread_name_prefix="load") as pool:
-            futures = [pool.submit(self._send, self._session(share, later)) for share in shares]
-            try:
-                _first_error(futures)
-            except BaseException:
-                self._stop.set()
-                raise
+        with workers(max(1, len(shares)), "load", self._stop) as pool:
+            _first_error([pool.submit(self._send, self._session(share, later)) for share in shares])
 
     def _session(self, share: Sequence[Part], later: Mapping[Table, Keys]) -> Iterator[bytes]:
         """One session's tables: their rows, and then their keys."""
