@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-STAGES = ("connect", "pull", "seal", "publish", "store", "prune", "stored", "restore")
+STAGES = ("connect", "pull", "seal", "publish", "store", "prune", "stored", "restore", "verbs")
 _STAGE_TEXT = {
     "connect": "between agent and host",
     "pull": "on the production host",
@@ -16,6 +16,7 @@ _STAGE_TEXT = {
     "prune": "while snapshots are removed",
     "stored": "in stored snapshots",
     "restore": "while something is restored",
+    "verbs": "at any moment of a verb",
 }
 _Test = TypeVar("_Test", bound=Callable[..., object])
 
