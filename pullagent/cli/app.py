@@ -73,16 +73,18 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> int:
+    unmet: int | None = None
     try:
         try:
             signals.become_exceptions()
             result = get_command(app).main(args=arguments, prog_name="pullagent", standalone_mode=False)
         finally:
-            signals.disregard()
+            unmet = signals.disregard()
         return result if isinstance(result, int) else 0
     except PullAgentError as error:
         ui.fail(error)
-        return error.exit_code
+        # a terminal's Ctrl-C ends age as well, and that may be noticed first
+        return 128 + unmet if unmet else error.exit_code
     except Interrupted as error:
         ui.fail(PullAgentError("interrupted" if error.exit_code == 130 else "terminated", "run it again when it suits"))
         return error.exit_code

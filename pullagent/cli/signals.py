@@ -67,9 +67,11 @@ def become_exceptions() -> None:
     threading.Thread(target=_wake, args=(heard, threading.get_ident()), name="signals", daemon=True).start()
 
 
-def disregard() -> None:
-    """The verb has ended: a signal that comes now changes nothing of how it did."""
+def disregard() -> int | None:
+    """The verb has ended: a signal that comes now changes nothing of how it did. One that came and was not raised."""
+    unmet = None if _state.over else _state.number
     _state.over = True
+    return unmet
 
 
 def _ignore() -> None:

@@ -248,3 +248,25 @@ app.main()
     code, out, err = said(script)
     assert (code, err) == (0, b"")
     assert out.startswith(b"pullagent ")
+
+
+def test_what_fails_because_of_one_ends_with_its_code() -> None:
+    """Ctrl-C on a terminal ends the programs that a verb has started as well; their end may be noticed first."""
+    script = """
+from pullagent.cli import app
+from pullagent.errors import SealError
+
+class Command:
+    def main(self, **_):
+        with self:
+            pass
+    def __enter__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise SealError("age was killed")
+    def __exit__(self, *_):
+        pass
+
+app.get_command = lambda _: Command()
+app.main()
+"""
+    assert said(script) == (143, b"", b"error: age was killed\n")
