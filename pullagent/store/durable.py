@@ -60,7 +60,8 @@ def make_durable_directory(path: Path) -> None:
     if path.is_dir():
         return
     make_durable_directory(path.parent)
-    path.mkdir(mode=0o700)
+    # another source of the same host may be the first just now too
+    path.mkdir(mode=0o700, exist_ok=True)
     sync_directory(path.parent)
 
 

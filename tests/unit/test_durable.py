@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from pullagent.store.durable import add_durably, replace_durably
+from pullagent.store.durable import add_durably, make_durable_directory, replace_durably
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +56,19 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         replace_durably(path, b"new", mode=0o644)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("made", ["as a directory", "as a file"])
+def test_another_makes_the_directory_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: str) -> None:
+    """Two sources of a new host are published at the same moment; a file of that name is still in the way."""
+    real, path = os.mkdir, tmp_path / "pavroto-2" / "agama"
+
+    def faster(name: str | Path, mode: int = 0o777) -> None:
+        if Path(name) == path:
+            real(name) if made == "as a directory" else path.touch()
+        real(name, mode)
+
+    monkeypatch.setattr(os, "mkdir", faster)
+    with nullcontext() if made == "as a directory" else pytest.raises(FileExistsError):
+        make_durable_directory(path)
+    assert path.is_dir() == (made == "as a directory")
