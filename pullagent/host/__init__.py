@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Host", "Limits", "Login"]
 
 _ASK_TICK_S = 0.2
-# what may wait here while the compressor works: with the library's 2 MiB the other side stops and starts all the time
-_WINDOW_BYTES = 16 << 20
+# what may wait here, or on its way, unread; with more of it sshd's own buffer grows, and is copied for each packet
+_WINDOW_BYTES = 4 << 20
 
 
 class Host:

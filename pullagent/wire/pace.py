@@ -11,8 +11,8 @@ class Pace:
     """Holds readers back to `bytes_per_s` on average; what was not used is not made up for.
 
     A reader waits for what it read itself, and for the others' turns before: never long enough for a database server
-    to give its dump up (60 s), as long as the rate is at least 0.1 MB/s, and readers are few (3 at that rate): the host
-    may go on each time that a tenth of SSH's window, 1.6 MiB, was read.
+    to give its dump up (60 s), as long as the rate is at least 0.1 MB/s, and readers are few (a dozen then): the host
+    may go on each time that a tenth of SSH's window, 0.4 MiB, was read.
     """
 
     def __init__(self, bytes_per_s: float, stop: StopSignal, clock: Callable[[], float] = time.monotonic) -> None:

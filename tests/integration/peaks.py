@@ -18,10 +18,15 @@ class Peaks:
             time.sleep(0.02)
 
     def _look(self, pid: int) -> None:
-        try:
-            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        except (FileNotFoundError, ProcessLookupError):
-            return
-        fields = dict(line.split(":", 1) for line in lines)
-        if "VmHWM" in fields:
-            self.mib[fields["Name"].strip(), pid] = int(fields["VmHWM"].split()[0]) / 1024
+        if (found := peak(pid)) is not None:
+            self.mib[found[0], pid] = found[1]
+
+
+def peak(pid: int) -> tuple[str, float] | None:
+    """A process's name, and its peak resident size in MiB; None when it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = dict(line.split(":", 1) for line in lines)
+    return (fields["Name"].strip(), int(fields["VmHWM"].split()[0]) / 1024) if "VmHWM" in fields else None

@@ -1,19 +1,23 @@
 """Constant memory: no process of the agent grows with the dump."""
 
 import os
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.agent import AGAMA, Agent
-from tests.integration.peaks import Peaks
+from tests.integration.peaks import Peaks, peak
 from tests.integration.wrappers import CLIENTS, DUMPS, programs, wrap
 from tests.lab.mariadb import MariaDB
+from tests.lab.processes import wait_until
 from tests.lab.production import ProductionHost
 
 LIMIT_MIB = 128
+SSHD_LIMIT_MIB = 16
 MEGABYTES = int(os.environ.get("PULLAGENT_TEST_DUMP_MB", "300"))
 # The true dump of the server, whose one table is given many more rows than it has: first rows line by line as
 # mariadb-dump writes them, then all of a statement on one long line as mysqldump does.
@@ -82,6 +86,26 @@ def test_a_compressed_run_in_constant_memory(agent: Agent) -> None:
     agent.reset()
     assert agent.ledger()[-2]["detail"]["wire"] == "zstd"
     assert max(peaks.mib.values()) <= LIMIT_MIB, peaks.mib
+
+
+def test_little_is_gathered_on_the_host(agent: Agent) -> None:
+    """The host's sshd reads ahead of a busy backup server as far as it is allowed to, and copies all of that again for
+    each packet: it is allowed little.
+    """
+    process = agent.start("run", AGAMA)
+    try:
+        dump = ".staging/*/*/*/dump.sql.zst.age"
+        wait_until(lambda: any(p.stat().st_size > 1 << 20 for p in agent.store.glob(dump)), 30, "the dump comes")
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(3)
+        found = [found for pid in agent.host.sshd.sessions() if (found := peak(pid)) and found[0].startswith("sshd")]
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    print(found)
+    assert 0 < max(mib for _, mib in found) <= SSHD_LIMIT_MIB
 
 
 def test_a_fetch_in_constant_memory(agent: Agent, tmp_path: Path) -> None:
