@@ -38,6 +38,8 @@ CHUNK = 4 << 20
 SUFFIX = ".zst.age"
 _SEALED_READ_BYTES = 128 << 10
 _HEADER_LIMIT = 1 << 20
+# what may lie in memory before the disk is told to begin: all of it at the end would take a slow one seconds
+_WRITE_BACK_BYTES = 8 << 20
 
 
 def seal(
@@ -119,6 +121,7 @@ class _Writer(threading.Thread):
         self._source, self._file = source, file
         self._error: Exception | None = None
         self._head = b""
+        self._begun = 0
         self.digest, self.count, self.header_bytes = hashlib.sha256(), 0, 0
 
     def failure(self) -> Exception | None:
@@ -148,6 +151,10 @@ class _Writer(threading.Thread):
         self.count += len(view)
         while view:
             view = view[self._file.write(view) :]
+        if self.count - self._begun >= _WRITE_BACK_BYTES:
+            # Linux begins to write out what it is told of and cannot drop yet, without waiting for it (mm/fadvise.c)
+            os.posix_fadvise(self._file.fileno(), self._begun, self.count - self._begun, os.POSIX_FADV_DONTNEED)
+            self._begun = self.count
 
     def _find_header_end(self, chunk: bytes) -> None:
         self._head += chunk

@@ -52,6 +52,15 @@ def test_what_goes_in_comes_out(path: Path, size: int) -> None:
     assert (entry.stored_bytes, entry.stored_sha256) == (len(stored), hashlib.sha256(stored).hexdigest())
 
 
+def test_the_disk_begins_early(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is stored is given to the disk as it comes: little is left for the end, which waits for it."""
+    given = list[tuple[int, int]]()
+    monkeypatch.setattr(os, "posix_fadvise", lambda _, start, count, __: given.append((start, start + count)))
+    entry = sealed(path, random.Random(1).randbytes(40 << 20))
+    assert [start for start, _ in given] == [0, *(end for _, end in given[:-1])]
+    assert entry.stored_bytes - given[-1][1] < 9 << 20
+
+
 @each_size
 def test_the_stock_programs_open_it(path: Path, size: int) -> None:
     """`age -d -i KEY FILE | zstd -d` gives the content, and zstd finds its checksum."""
